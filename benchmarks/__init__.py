@@ -1,0 +1,1 @@
+"""Benchmarks of Penstock; see README.md for the method."""

@@ -1,0 +1,97 @@
+"""The benchmark model: 100 trees of 31 leaves over 30 float32 features, as LightGBM exports it to ONNX.
+
+It answers probabilities alone, not the label. Its leaf values are rounded so that sums of floats are exact:
+the answer to a row has the same bits in a batch of any size and with any number of threads, and the
+benchmarks compare answers byte for byte.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FEATURES", "INPUT", "NAME", "OUTPUT", "build_dir", "make_model", "make_repository", "make_rows"]
+
+NAME = "gbdt"
+INPUT = "input"
+OUTPUT = "probabilities"
+FEATURES = 30
+TREES = 100
+LEAVES = 31
+LEAF_STEPS = 4096  # leaf values are multiples of 1/4096: 100 of them below 8 need 22 bits of a float's 24
+
+
+def build_dir() -> Path:
+    """Return the directory that caches what the benchmarks build."""
+    path = Path(os.environ.get("PENSTOCK_BENCH_DIR", Path(__file__).parent.parent / "build" / "bench"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def make_rows(count: int, seed: int = 1) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return distinct random rows of shape (count, 30)."""
+    return np.random.default_rng(seed).standard_normal((count, FEATURES), dtype=np.float32)
+
+
+def _train(trees: int, seed: int) -> Any:
+    import lightgbm
+
+    rows = make_rows(20_000, seed=seed + 1_000)
+    noise = np.random.default_rng(seed).standard_normal(len(rows))
+    signal = rows[:, 0] * rows[:, 1] + np.sin(rows[:, 2] * 2) + rows[:, 3:].sum(axis=1) / 4
+    return lightgbm.LGBMClassifier(
+        n_estimators=trees, num_leaves=LEAVES, random_state=seed, n_jobs=1, deterministic=True, verbose=-1
+    ).fit(rows, (signal + noise > 0).astype(np.int64))
+
+
+def _export(model: Any) -> Any:
+    from onnxmltools import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    inputs = [(INPUT, FloatTensorType([None, FEATURES]))]
+    return convert_lightgbm(model, initial_types=inputs, zipmap=False, target_opset=15)
+
+
+def _round_leaves(graph: Any) -> None:
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("class_weights", "target_weights"):
+                exact = np.round(np.array(attribute.floats) * LEAF_STEPS) / LEAF_STEPS
+                attribute.floats[:] = exact.astype(np.float32).tolist()
+
+
+def _keep_output(graph: Any, name: str) -> None:
+    for output in [output for output in graph.output if output.name != name]:
+        graph.output.remove(output)
+
+
+def make_model(seed: int = 7, trees: int = TREES) -> Path:
+    """Return the path of the ONNX file; it is trained and exported once for each seed."""
+    path = build_dir() / f"gbdt-{trees}x{LEAVES}-{seed}.onnx"
+    if path.exists():
+        return path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("onnxmltools").setLevel(logging.ERROR)
+        exported = _export(_train(trees, seed))
+    _round_leaves(exported.graph)
+    _keep_output(exported.graph, OUTPUT)
+    with tempfile.NamedTemporaryFile(dir=build_dir(), delete=False) as file:
+        file.write(exported.SerializeToString())
+    Path(file.name).replace(path)
+    return path
+
+
+def make_repository(root: Path, versions: int = 1) -> Path:
+    """Fill a repository with versions 1, 2, … of the model, each trained with another seed."""
+    for version in range(1, versions + 1):
+        directory = root / NAME / str(version)
+        directory.mkdir(parents=True)
+        (directory / "model.onnx").write_bytes(make_model(seed=6 + version).read_bytes())
+    return root

@@ -1,0 +1,1 @@
+"""Reference servers of the benchmarks: they answer each unary call with its own bytes."""

@@ -1,0 +1,431 @@
+#include "wire/infer_request.h"
+
+#include "wire/protobuf.h"
+#include "wire/tensor_contents.h"
+
+namespace penstock {
+namespace {
+
+using protobuf::Reader;
+
+bool text(Reader* reader, std::string_view* value) {
+  return reader->bytes(value) && protobuf::valid_utf8(*value);
+}
+
+// InferParameter, a oneof: the last member set wins. `value` keeps what an earlier part of the message set.
+bool parse_parameter_value(std::string_view bytes, Parameter* value) {
+  Reader reader(bytes);
+  while (!reader.done()) {
+    uint32_t field, type;
+    if (!reader.tag(&field, &type)) return false;
+    if ((field == 1 || field == 2 || field == 5) && type == protobuf::kVarint) {
+      if (!reader.varint(&value->integer)) return false;
+      value->kind = field == 1   ? Parameter::Kind::kBool
+                    : field == 2 ? Parameter::Kind::kInt64
+                                 : Parameter::Kind::kUint64;
+    } else if (field == 3 && type == protobuf::kBytes) {
+      std::string_view ignored;
+      if (!text(&reader, &ignored)) return false;
+      value->kind = Parameter::Kind::kString;
+    } else if (field == 4 && type == protobuf::kFixed64) {
+      if (!reader.fixed(&value->integer)) return false;
+      value->kind = Parameter::Kind::kDouble;
+    } else if (!reader.skip(field, type)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool parse_parameter(Reader* outer, Parameters* parameters) {
+  std::string_view bytes;
+  if (!outer->bytes(&bytes)) return false;
+  Reader reader(bytes);
+  Parameter parameter;
+  while (!reader.done()) {
+    uint32_t field, type;
+    if (!reader.tag(&field, &type)) return false;
+    if (field == 1 && type == protobuf::kBytes) {
+      if (!text(&reader, &parameter.key)) return false;
+    } else if (field == 2 && type == protobuf::kBytes) {
+      std::string_view value;
+      if (!reader.bytes(&value) || !parse_parameter_value(value, &parameter)) return false;
+    } else if (!reader.skip(field, type)) {
+      return false;
+    }
+  }
+  parameters->push_back(parameter);
+  return true;
+}
+
+bool parse_shape(Reader* reader, uint32_t type, std::vector<int64_t>* shape) {
+  uint64_t dim;
+  if (type == protobuf::kVarint) {
+    if (!reader->varint(&dim)) return false;
+    shape->push_back(static_cast<int64_t>(dim));
+    return true;
+  }
+  std::string_view packed;
+  if (!reader->bytes(&packed)) return false;
+  Reader dims(packed);
+  while (!dims.done()) {
+    if (!dims.varint(&dim)) return false;
+    shape->push_back(static_cast<int64_t>(dim));
+  }
+  return true;
+}
+
+bool parse_input(std::string_view bytes, RequestTensor* tensor) {
+  Reader reader(bytes);
+  while (!reader.done()) {
+    uint32_t field, type;
+    if (!reader.tag(&field, &type)) return false;
+    bool ok;
+    if (field == 1 && type == protobuf::kBytes) {
+      ok = text(&reader, &tensor->name);
+    } else if (field == 2 && type == protobuf::kBytes) {
+      ok = text(&reader, &tensor->datatype);
+    } else if (field == 3 && (type == protobuf::kBytes || type == protobuf::kVarint)) {
+      ok = parse_shape(&reader, type, &tensor->shape);
+    } else if (field == 4 && type == protobuf::kBytes) {
+      ok = parse_parameter(&reader, &tensor->parameters);
+    } else if (field == 5 && type == protobuf::kBytes) {
+      std::string_view contents;
+      uint64_t elements = 0;
+      ok = reader.bytes(&contents) && count_tensor_contents(contents, &elements);
+      tensor->contents.push_back(contents);
+      tensor->content_elements += elements;
+    } else {
+      ok = reader.skip(field, type);
+    }
+    if (!ok) return false;
+  }
+  return true;
+}
+
+bool parse_output(std::string_view bytes, RequestedOutput* output) {
+  Reader reader(bytes);
+  while (!reader.done()) {
+    uint32_t field, type;
+    if (!reader.tag(&field, &type)) return false;
+    bool ok;
+    if (field == 1 && type == protobuf::kBytes) {
+      ok = text(&reader, &output->name);
+    } else if (field == 2 && type == protobuf::kBytes) {
+      ok = parse_parameter(&reader, &output->parameters);
+    } else {
+      ok = reader.skip(field, type);
+    }
+    if (!ok) return false;
+  }
+  return true;
+}
+
+bool parse(std::string_view bytes, InferRequest* request) {
+  Reader reader(bytes);
+  std::string_view nested;
+  while (!reader.done()) {
+    uint32_t field, type;
+    if (!reader.tag(&field, &type)) return false;
+    if (type != protobuf::kBytes || field > 7) {
+      if (!reader.skip(field, type)) return false;
+      continue;
+    }
+    bool ok = true;
+    switch (field) {
+      case 1:
+        ok = text(&reader, &request->model_name);
+        break;
+      case 2:
+        ok = text(&reader, &request->model_version);
+        break;
+      case 3:
+        ok = text(&reader, &request->id);
+        break;
+      case 4:
+        ok = parse_parameter(&reader, &request->parameters);
+        break;
+      case 5:
+        ok = reader.bytes(&nested) && parse_input(nested, &request->inputs.emplace_back());
+        break;
+      case 6:
+        ok = reader.bytes(&nested) && parse_output(nested, &request->outputs.emplace_back());
+        break;
+      default:
+        ok = reader.bytes(&request->raw_contents.emplace_back());
+        break;
+    }
+    if (!ok) return false;
+  }
+  return true;
+}
+
+std::string quoted(std::string_view name) { return '"' + std::string(name) + '"'; }
+
+std::string quoted_names(const std::vector<TensorSpec>& specs) {
+  std::string out;
+  for (const TensorSpec& spec : specs) {
+    if (!out.empty()) out += ", ";
+    out += quoted(spec.name);
+  }
+  return out;
+}
+
+int index_of(const std::vector<TensorSpec>& specs, std::string_view name) {
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+constexpr uint64_t kMaxTensorBytes = (uint64_t{1} << 31) - 1;
+
+// Checks dims against the spec and counts elements; false on any mismatch.
+bool match_shape(const std::vector<int64_t>& shape, const TensorSpec& spec, bool batched, uint64_t* elements) {
+  if (shape.size() != spec.shape.size()) return false;
+  const uint64_t size = spec.datatype == DataType::kBytes ? 4 : datatype_size(spec.datatype);
+  bool empty = false;
+  for (int64_t dim : shape) empty |= dim == 0;
+  uint64_t count = 1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const int64_t dim = shape[i];
+    if (dim < 0 || (spec.shape[i] >= 0 && dim != spec.shape[i])) return false;
+    if (batched && i == 0 && dim < 1) return false;
+    if (empty) continue;
+    if (static_cast<uint64_t>(dim) > kMaxTensorBytes / size / count) return false;
+    count *= static_cast<uint64_t>(dim);
+  }
+  *elements = empty ? 0 : count;
+  return true;
+}
+
+Status bind_raw(std::string_view raw, const TensorSpec& spec, const std::vector<int64_t>& shape, uint64_t elements,
+                BoundRequest* bound, BoundInput* input) {
+  const auto* data = reinterpret_cast<const uint8_t*>(raw.data());
+  if (spec.datatype == DataType::kBytes) {
+    if (!check_bytes_elements(data, raw.size(), elements)) {
+      return Status::invalid("input " + quoted(spec.name) + ": BYTES tensor of shape " + format_shape(shape) +
+                             " does not hold exactly " + std::to_string(elements) + " length-prefixed elements");
+    }
+  } else if (raw.size() != elements * datatype_size(spec.datatype)) {
+    return Status::invalid("input " + quoted(spec.name) + ": expected " +
+                           std::to_string(elements * datatype_size(spec.datatype)) + " bytes for shape " +
+                           format_shape(shape) + ", got " + std::to_string(raw.size()));
+  }
+  *input = {data, raw.size()};
+  if (spec.datatype == DataType::kBool) {
+    bool canonical = true;
+    for (size_t i = 0; i < raw.size(); ++i) canonical &= data[i] <= 1;
+    if (!canonical) {
+      std::string& copy = bound->converted.emplace_back(raw);
+      for (char& byte : copy) byte = byte != 0;
+      *input = {reinterpret_cast<const uint8_t*>(copy.data()), copy.size()};
+    }
+  }
+  return {};
+}
+
+Status check_text_elements(const BoundInput& input, const TensorSpec& spec) {
+  const uint8_t* p = input.data;
+  const uint8_t* end = p + input.size_bytes;
+  for (uint64_t i = 0; p < end; ++i) {
+    uint32_t size;
+    std::memcpy(&size, p, 4);
+    if (!protobuf::valid_utf8({reinterpret_cast<const char*>(p) + 4, size})) {
+      return Status::invalid("input " + quoted(spec.name) + ": element " + std::to_string(i) +
+                             " is not valid UTF-8");
+    }
+    p += 4 + size;
+  }
+  return {};
+}
+
+Status bind_input(const RequestTensor& tensor, const std::string_view* raw, const TensorSpec& spec, bool batched,
+                  BoundRequest* bound, BoundInput* input) {
+  if (find_parameter(tensor.parameters, "shared_memory_region") != nullptr) {
+    return Status::invalid("input " + quoted(spec.name) +
+                           ": shared memory is not supported; send the tensor in the message");
+  }
+  if (tensor.datatype != datatype_name(spec.datatype)) {
+    return Status::invalid("input " + quoted(spec.name) + ": expected datatype " +
+                           std::string(datatype_name(spec.datatype)) + ", got " + quoted(tensor.datatype));
+  }
+  uint64_t elements = 0;
+  if (!match_shape(tensor.shape, spec, batched, &elements)) {
+    return Status::invalid("input " + quoted(spec.name) + ": expected shape " + format_shape(spec.shape) +
+                           ", got " + format_shape(tensor.shape));
+  }
+  if (raw != nullptr) {
+    if (Status status = bind_raw(*raw, spec, tensor.shape, elements, bound, input); !status.ok()) return status;
+  } else {
+    std::string& storage = bound->converted.emplace_back();
+    if (Status status = convert_tensor_contents(tensor, spec, elements, &storage); !status.ok()) return status;
+    *input = {reinterpret_cast<const uint8_t*>(storage.data()), storage.size()};
+  }
+  if (spec.datatype == DataType::kBytes) return check_text_elements(*input, spec);
+  return {};
+}
+
+Status bind_outputs(const InferRequest& request, const Signature& signature, BoundRequest* bound) {
+  if (request.outputs.empty()) {
+    for (size_t i = 0; i < signature.outputs.size(); ++i) bound->outputs.push_back(static_cast<uint16_t>(i));
+    return {};
+  }
+  for (const RequestedOutput& output : request.outputs) {
+    const int index = index_of(signature.outputs, output.name);
+    if (index < 0) {
+      return Status::invalid("unknown output " + quoted(output.name) +
+                             "; expected outputs: " + quoted_names(signature.outputs));
+    }
+    for (uint16_t earlier : bound->outputs) {
+      if (earlier == index) {
+        return Status::invalid("output " + quoted(output.name) + " is requested more than once");
+      }
+    }
+    if (find_parameter(output.parameters, "classification") != nullptr) {
+      return Status::invalid("output " + quoted(output.name) +
+                             ": the classification extension is not supported");
+    }
+    if (find_parameter(output.parameters, "shared_memory_region") != nullptr) {
+      return Status::invalid("output " + quoted(output.name) + ": shared memory is not supported");
+    }
+    bound->outputs.push_back(static_cast<uint16_t>(index));
+  }
+  return {};
+}
+
+}  // namespace
+
+const Parameter* find_parameter(const Parameters& parameters, std::string_view key) {
+  for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
+    if (it->key == key) return &*it;
+  }
+  return nullptr;
+}
+
+void InferRequest::clear() {
+  model_name = model_version = id = {};
+  parameters.clear();
+  inputs.clear();
+  outputs.clear();
+  raw_contents.clear();
+}
+
+void BoundRequest::clear() {
+  inputs.clear();
+  variable_dims.clear();
+  outputs.clear();
+  converted.clear();
+  rows = 1;
+}
+
+std::string format_shape(const std::vector<int64_t>& shape) {
+  std::string out = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) out += ',';
+    out += std::to_string(shape[i]);
+  }
+  return out + ']';
+}
+
+bool check_bytes_elements(const uint8_t* data, size_t size_bytes, uint64_t count) {
+  uint64_t seen = 0;
+  while (size_bytes > 0) {
+    uint32_t size;
+    if (size_bytes < 4) return false;
+    std::memcpy(&size, data, 4);
+    if (size > size_bytes - 4) return false;
+    data += 4 + size;
+    size_bytes -= 4 + size;
+    ++seen;
+  }
+  return seen == count;
+}
+
+Status parse_infer_request(std::string_view bytes, InferRequest* request) {
+  request->clear();
+  if (parse(bytes, request)) return {};
+  return Status::invalid("malformed ModelInferRequest: not a valid protobuf message");
+}
+
+Status read_hints(const InferRequest& request, RequestHints* hints) {
+  if (const Parameter* priority = find_parameter(request.parameters, "priority")) {
+    if (!priority->is_integer() || priority->integer > 2) {
+      return Status::invalid("parameter \"priority\": expected an integer from 0 to 2");
+    }
+    hints->priority = static_cast<uint8_t>(priority->integer);
+  }
+  if (const Parameter* timeout = find_parameter(request.parameters, "timeout")) {
+    const bool negative = timeout->kind == Parameter::Kind::kInt64 && static_cast<int64_t>(timeout->integer) < 0;
+    if (!timeout->is_integer() || negative) {
+      return Status::invalid("parameter \"timeout\": expected microseconds as a non-negative integer");
+    }
+    // A year is as good as for ever, and keeps the sums below from overflowing.
+    constexpr uint64_t kYearUs = 365ull * 24 * 3600 * 1'000'000;
+    hints->timeout_us = static_cast<int64_t>(timeout->integer < kYearUs ? timeout->integer : kYearUs);
+  }
+  return {};
+}
+
+Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound) {
+  bound->clear();
+  const bool raw = !request.raw_contents.empty();
+  if (raw) {
+    for (const RequestTensor& tensor : request.inputs) {
+      if (tensor.content_elements > 0) {
+        return Status::invalid("raw_input_contents and typed contents must not be mixed");
+      }
+    }
+    if (request.raw_contents.size() != request.inputs.size()) {
+      return Status::invalid("raw_input_contents holds " + std::to_string(request.raw_contents.size()) +
+                             " buffers; expected " + std::to_string(request.inputs.size()) +
+                             ", one for each input");
+    }
+  }
+  const size_t n = signature.inputs.size();
+  bound->inputs.resize(n);
+  bound->converted.reserve(request.inputs.size());  // inputs point into its strings
+  // Index of the request tensor that fills each input, or -1.
+  int filled_inline[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  std::vector<int> filled_many;
+  if (n > 8) filled_many.assign(n, -1);
+  int* filled = n > 8 ? filled_many.data() : filled_inline;
+
+  for (size_t i = 0; i < request.inputs.size(); ++i) {
+    const RequestTensor& tensor = request.inputs[i];
+    const int index = index_of(signature.inputs, tensor.name);
+    if (index < 0) {
+      return Status::invalid("unknown input " + quoted(tensor.name) +
+                             "; expected inputs: " + quoted_names(signature.inputs));
+    }
+    if (filled[index] >= 0) return Status::invalid("input " + quoted(tensor.name) + " is given more than once");
+    filled[index] = static_cast<int>(i);
+    Status status = bind_input(tensor, raw ? &request.raw_contents[i] : nullptr, signature.inputs[index],
+                               signature.batched, bound, &bound->inputs[index]);
+    if (!status.ok()) return status;
+  }
+  for (size_t i = 0; i < n; ++i) {
+    if (filled[i] < 0) return Status::invalid("missing input " + quoted(signature.inputs[i].name));
+  }
+  if (signature.batched && !request.inputs.empty()) {
+    const RequestTensor& first = request.inputs[0];
+    for (const RequestTensor& tensor : request.inputs) {
+      if (tensor.shape[0] != first.shape[0]) {
+        return Status::invalid("input " + quoted(tensor.name) + " has " + std::to_string(tensor.shape[0]) +
+                               " rows; input " + quoted(first.name) + " has " +
+                               std::to_string(first.shape[0]));
+      }
+    }
+    bound->rows = first.shape[0];
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const TensorSpec& spec = signature.inputs[i];
+    const std::vector<int64_t>& shape = request.inputs[filled[i]].shape;
+    for (size_t d = signature.batched ? 1 : 0; d < spec.shape.size(); ++d) {
+      if (spec.shape[d] < 0) bound->variable_dims.push_back(shape[d]);
+    }
+  }
+  return bind_outputs(request, signature, bound);
+}
+
+}  // namespace penstock

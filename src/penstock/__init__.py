@@ -1,0 +1,33 @@
+"""Penstock: serve, monitor and swap machine-learning models.
+
+Start with :class:`Engine` to embed, :func:`pack` to publish a model, or the
+``penstock`` command to serve one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.bundle.pack import pack
+    from penstock.config import Config
+    from penstock.engine.engine import Engine
+
+__version__ = "0.1.0"
+
+__all__ = ["Config", "Engine", "__version__", "pack"]
+
+# Loaded on first use: the command line and small tools start without ONNX Runtime.
+_HOMES = {"Config": "penstock.config", "Engine": "penstock.engine.engine", "pack": "penstock.bundle.pack"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

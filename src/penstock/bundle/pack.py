@@ -1,0 +1,227 @@
+"""Write a bundle: aside, tried out, then moved into place in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import importlib.metadata
+import os
+import platform
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import onnxruntime
+
+from penstock.bundle.bundle import Bundle, sha256_of
+from penstock.bundle.external_data import external_files
+from penstock.bundle.golden import Golden
+from penstock.bundle.manifest import GRAPH, MANIFEST, GoldenFile, Manifest, check_path
+from penstock.bundle.reference import inputs_from_reference
+from penstock.bundle.repository import is_model_name, parse_version
+from penstock.bundle.signature import Signature
+from penstock.engine.columns import to_inputs
+from penstock.engine.pipeline import Pipeline
+from penstock.engine.session import Arrays, Session, open_session
+from penstock.engine.warmup import warm_up
+from penstock.errors import BundleError, InferenceError
+
+__all__ = ["pack"]
+
+_GOLDEN: Final = "golden.npz"
+_TRIAL_ROWS: Final = (1, 2, 4)
+
+
+def pack(
+    name: str,
+    model: str | Path,
+    *,
+    repository: str | Path,
+    version: int | None = None,
+    golden: Mapping[str, Any] | None = None,
+    reference: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+) -> int:
+    """Publish a model as a new version.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, ``_``, ``.`` and ``-``, not starting with ``.`` or ``-``; at most 255.
+    model : str or Path
+        ONNX graph. Files beside it that hold its tensors are copied too.
+    repository : str or Path
+        Root directory; made where it is not there.
+    version : int, optional
+        One above the highest where left out.
+    golden : mapping of str to array, optional
+        Inputs whose outputs every later load must reproduce.
+    reference : pyarrow.Table, pyarrow.RecordBatch or mapping of str to array, optional
+        Data like that which the model will see. Without ``golden``, its first 16 rows become the
+        golden rows where its columns fill the inputs; other columns are left aside.
+    metadata : mapping, optional
+        JSON values, kept as they are.
+    rtol, atol : float
+        How far apart golden floats may be.
+
+    Returns
+    -------
+    int
+        The version, which is on disk and complete.
+
+    Raises
+    ------
+    BundleError
+        When the graph does not load or run, the name or version is not possible or is taken, or the
+        metadata is not JSON. Nothing is published then.
+    SignatureError
+        When the golden inputs do not match the signature of the graph.
+    """
+    if not is_model_name(name):
+        raise BundleError(
+            f"expected a model name of letters, digits, _, . and -, not starting with . or -, got {name!r}"
+        )
+    if version is not None and parse_version(str(version)) is None:
+        raise BundleError(f"expected a version from 1 to 999999999, got {version}")
+    _check_metadata(metadata)
+    source = Path(model)
+    if not source.is_file():
+        raise BundleError(f"{source}: expected an ONNX file, got nothing that can be read")
+    parent = Path(repository) / name
+    parent.mkdir(parents=True, exist_ok=True)
+    aside = parent / f".pack-{secrets.token_hex(8)}"
+    aside.mkdir()
+    try:
+        _copy_graph(source, aside)
+        signature, rows = _try_out(aside / GRAPH, golden, reference, rtol, atol)
+        if rows is not None:
+            rows.save(aside / _GOLDEN)
+        manifest = Manifest(
+            name=name,
+            version=1,
+            signature=signature,
+            files={file.relative_to(aside).as_posix(): sha256_of(file) for file in _files(aside)},
+            golden=GoldenFile(file=_GOLDEN, rtol=rtol, atol=atol) if rows else None,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            producer=_producer(),
+            metadata=dict(metadata or {}),
+        )
+        return _publish(aside, parent, manifest, version)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            parent.rmdir()  # only succeeds where this call made it and published nothing
+
+
+def _check_metadata(metadata: Mapping[str, Any] | None) -> None:
+    try:
+        msgspec.json.encode(dict(metadata or {}))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"metadata: expected JSON values: {error}") from None
+
+
+def _copy_graph(source: Path, aside: Path) -> None:
+    shutil.copyfile(source, aside / GRAPH)
+    for file in external_files(source):
+        check_path(file, str(source))
+        origin = source.parent / file
+        if file in (GRAPH, _GOLDEN) or not origin.is_file():
+            raise BundleError(f"{source}: its tensors are in {file!r}, which cannot be packed")
+        (aside / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin, aside / file)
+
+
+def _try_out(
+    graph: Path, golden: Mapping[str, Any] | None, reference: Any, rtol: float, atol: float
+) -> tuple[Signature, Golden | None]:
+    """Run the graph; return its signature and its golden rows."""
+    session = open_session(graph, "cpu")
+    try:
+        inputs = _golden_inputs(session, golden, reference)
+        signature = warm_up(
+            session, session.signature, golden=inputs, max_batch_rows=max(_TRIAL_ROWS), sizes=_TRIAL_ROWS
+        ).signature
+        if inputs is None:
+            return signature, None
+        try:
+            outputs = session.run(inputs)
+        except InferenceError as error:
+            raise BundleError(f"the golden rows cannot be run: {error}") from None
+        return signature, Golden(inputs=inputs, outputs=outputs, rtol=rtol, atol=atol)
+    finally:
+        session.close()
+
+
+def _golden_inputs(session: Session, golden: Mapping[str, Any] | None, reference: Any) -> Arrays | None:
+    if golden is not None:
+        return to_inputs(golden, session.signature)[0]
+    if reference is not None:
+        return inputs_from_reference(reference, session.signature)
+    return None
+
+
+def _publish(aside: Path, parent: Path, manifest: Manifest, version: int | None) -> int:
+    """Move a finished directory to its version, the next free one where none is asked for."""
+    number = version or _next_version(parent)
+    _write_manifest(aside, manifest, number)
+    bundle = Bundle.open(aside, name=manifest.name, version=number)
+    Pipeline.load(bundle, "cpu", max_batch_rows=max(_TRIAL_ROWS), warm_rows=(1,)).close()
+    while True:
+        _sync(aside)
+        try:
+            aside.rename(parent / str(number))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            if version is not None:
+                raise BundleError(
+                    f'model "{manifest.name}" has a version {version} already; versions never change'
+                ) from None
+            number = max(number + 1, _next_version(parent))
+            _write_manifest(aside, manifest, number)
+            continue
+        _sync_one(parent)
+        return number
+
+
+def _next_version(parent: Path) -> int:
+    return 1 + max((parse_version(entry.name) or 0 for entry in parent.iterdir()), default=0)
+
+
+def _write_manifest(aside: Path, manifest: Manifest, version: int) -> None:
+    (aside / MANIFEST).write_bytes(msgspec.structs.replace(manifest, version=version).encode())
+
+
+def _producer() -> dict[str, str]:
+    return {
+        "penstock": importlib.metadata.version("penstock"),
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _sync(root: Path) -> None:
+    """Flush files and directories to the disk, the deepest first."""
+    for path in sorted(root.rglob("*"), reverse=True):
+        _sync_one(path)
+    _sync_one(root)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

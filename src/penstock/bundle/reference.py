@@ -1,0 +1,82 @@
+"""Golden inputs from data like that which a model will see."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from penstock.bundle.signature import Signature, TensorSpec
+from penstock.engine.arrow import arrow_array, arrow_matrix, is_number
+from penstock.engine.columns import to_inputs
+from penstock.engine.session import Arrays
+from penstock.errors import SignatureError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["inputs_from_reference"]
+
+_log = logging.getLogger(__name__)
+_ROWS: Final = 16
+
+
+def inputs_from_reference(reference: Any, signature: Signature) -> Arrays | None:
+    """Return the first rows of a reference as inputs.
+
+    Parameters
+    ----------
+    reference : pyarrow.Table, pyarrow.RecordBatch or mapping of str to array
+        Columns are matched with the inputs by name and cast within their kind (float64 to float32,
+        int32 to float32, never float to int); others are left aside. Where the one input is a float
+        matrix that no column is named after, its k columns are the k numeric columns, in order.
+    signature : Signature
+
+    Returns
+    -------
+    dict of str to ndarray or None
+        At most 16 rows; None, with the reason in the log, where the columns do not fill the inputs
+        or the model takes no rows.
+    """
+    import pyarrow as pa
+
+    if not signature.batched:
+        _log.info("no golden rows: the model is not batched, so rows of the reference do not fit it")
+        return None
+    try:
+        if isinstance(reference, Mapping):
+            head = {name: np.asarray(column)[:_ROWS] for name, column in reference.items()}
+            if all(spec.name in head for spec in signature.inputs):
+                named = {spec.name: _cast(head[spec.name], spec) for spec in signature.inputs}
+                return to_inputs(named, signature)[0]
+            table = pa.table({name: column for name, column in head.items() if column.ndim == 1})
+        else:
+            table = reference.slice(0, _ROWS)
+        return to_inputs(_from_table(table, signature), signature)[0]
+    except (SignatureError, pa.ArrowException) as error:
+        _log.warning("no golden rows: the reference does not fill the inputs: %s", error)
+        return None
+
+
+def _from_table(table: pa.RecordBatch | pa.Table, signature: Signature) -> Arrays:
+    names = table.schema.names
+    first = signature.inputs[0]
+    if (
+        len(signature.inputs) == 1
+        and first.name not in names
+        and len(first.shape) == 2
+        and first.dtype.kind == "f"
+    ):
+        numeric = [field.name for field in table.schema if is_number(field.type)]
+        return {first.name: arrow_matrix(table.select(numeric), first)}
+    present = [spec for spec in signature.inputs if spec.name in names]
+    return {spec.name: _cast(arrow_array(spec.name, table.column(spec.name)), spec) for spec in present}
+
+
+def _cast(array: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, Any]:
+    if spec.datatype != "BYTES" and np.can_cast(array.dtype, spec.dtype, casting="same_kind"):
+        with np.errstate(over="ignore"):
+            return array.astype(spec.dtype)
+    return array

@@ -1,0 +1,360 @@
+"""All deployments of a process: what an application embeds and what the server serves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from penstock.batching import Routes
+from penstock.bundle.repository import Repository
+from penstock.bundle.signature import Signature
+from penstock.config import Config
+from penstock.engine.columns import to_inputs
+from penstock.engine.deployment import LoadedVersion
+from penstock.engine.failures import error_of
+from penstock.engine.future import InferenceFuture
+from penstock.engine.model import Model
+from penstock.engine.routing import RoutingTable
+from penstock.engine.session import Arrays, configure_runtime
+from penstock.engine.statistics import LoadCounts, ModelStatus, PipelineStatistics, read_statistics
+from penstock.errors import InferenceError, ModelNotFoundError, ModelNotReadyError, PenstockError, SignatureError
+
+__all__ = ["Engine"]
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Serves the models of a repository inside this process; opens no port.
+
+    Parameters
+    ----------
+    repository : str or Path
+        Directory of ``<model>/<version>/`` bundles.
+    config : Config, optional
+        Settings by model; the defaults where left out.
+
+    Raises
+    ------
+    ConfigError
+        When the repository is not a directory.
+
+    Notes
+    -----
+    Every model is loaded before the constructor returns. One that does not load is logged, shown by
+    :meth:`models`, and fails no other. All methods may be called from any thread. Use as a context
+    manager, or call :meth:`close`.
+
+    Examples
+    --------
+    ::
+
+        with Engine("models") as engine:
+            out = engine.predict("employment", {"input": rows})
+    """
+
+    def __init__(self, repository: str | Path, *, config: Config | None = None) -> None:
+        self._config = config or Config()
+        configure_runtime(self._config.server.intra_op_threads)
+        self._repository = Repository(repository)
+        self._lock = threading.Lock()  # guards _models and _listeners, for a look or an insertion
+        self._publish_lock = threading.Lock()
+        self._models: dict[str, Model] = {}
+        self._listeners: list[Callable[[str], None]] = []
+        self._routes = Routes()
+        self._table = RoutingTable()
+        self._closed = False
+        self.refresh()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- inference -----------------------------------------------------------------------------
+
+    def predict(
+        self, model: str, columns: Any, *, version: int | None = None, outputs: Sequence[str] | None = None
+    ) -> Arrays:
+        """Score a batch at once, in this thread, past the queue.
+
+        Parameters
+        ----------
+        model : str
+        columns : mapping of str to array, pyarrow.RecordBatch, pyarrow.Table or ndarray
+            See :func:`penstock.engine.columns.to_inputs`.
+        version : int, optional
+            The active one where left out.
+        outputs : sequence of str, optional
+            All where left out.
+
+        Returns
+        -------
+        dict of str to ndarray
+            In the order asked for, else of the signature.
+
+        Raises
+        ------
+        SignatureError
+            When the columns or outputs do not fit the model.
+        ModelNotFoundError, ModelNotReadyError
+        InferenceError
+            When the model fails.
+        """
+        while True:
+            loaded = self._table.resolve(model, version)
+            names = loaded.signature.check_outputs(outputs)
+            inputs, _ = to_inputs(columns, loaded.signature)
+            try:
+                answer = loaded.pipeline.run(inputs)
+            except InferenceError:
+                if self._is_current(loaded, model, version):
+                    raise
+                continue  # swapped and closed between the look-up and the run
+            return {name: answer[name] for name in names}
+
+    def submit(
+        self,
+        model: str,
+        columns: Any,
+        *,
+        version: int | None = None,
+        outputs: Sequence[str] | None = None,
+        timeout_s: float | None = None,
+        priority: int = 0,
+    ) -> InferenceFuture:
+        """Queue a request, to share a batch with others.
+
+        Parameters
+        ----------
+        model, columns, version, outputs
+            As for :meth:`predict`. Arrays are not to be changed before the answer.
+        timeout_s : float, optional
+            The request is answered with DeadlineExceededError if it cannot run within this time.
+        priority : int
+            0 is served first, 2 last.
+
+        Returns
+        -------
+        InferenceFuture
+            Its result is what :meth:`predict` returns; its exception may also be OverloadedError,
+            DeadlineExceededError or CancelledError.
+
+        Raises
+        ------
+        SignatureError, ModelNotFoundError, ModelNotReadyError
+            As for :meth:`predict`, at once.
+        """
+        if priority not in (0, 1, 2):
+            raise SignatureError(f'parameter "priority": expected an integer from 0 to 2, got {priority!r}')
+        while True:
+            loaded = self._table.resolve(model, version)
+            names = loaded.signature.check_outputs(outputs)
+            inputs, rows = to_inputs(columns, loaded.signature)
+            known = [spec.name for spec in loaded.signature.outputs]
+            future = InferenceFuture(loaded.version)
+            ticket = loaded.queue.submit(
+                loaded.target,
+                future,
+                inputs,
+                rows,
+                outputs=[known.index(name) for name in names],
+                timeout_s=timeout_s,
+                priority=priority,
+                error_of=error_of,
+            )
+            if ticket is not None:
+                future.follow(ticket)
+                return future
+            # Retired between the look-up and the hold; the next table is published already.
+
+    def signature(self, model: str, version: int | None = None) -> Signature:
+        """Return what a version takes and gives.
+
+        Raises
+        ------
+        ModelNotFoundError, ModelNotReadyError
+        """
+        return self._table.resolve(model, version).signature
+
+    def active_version(self, model: str, version: int | None = None) -> int:
+        """Return the version that answers requests which name `version`, or none.
+
+        Raises
+        ------
+        ModelNotFoundError, ModelNotReadyError
+        """
+        return self._table.resolve(model, version).version
+
+    # -- deployment ----------------------------------------------------------------------------
+
+    def load(self, model: str, version: int | None = None) -> int:
+        """Load a version beside the active one, then swap; requests under way finish on the old.
+
+        Parameters
+        ----------
+        model : str
+        version : int, optional
+            Pins the model to it, also to roll back. Where left out the pin is lifted: the version of
+            the configuration is served, else the highest.
+
+        Returns
+        -------
+        int
+            The version that is active now.
+
+        Raises
+        ------
+        ModelNotFoundError
+            When the repository has no such model or version.
+        BundleError
+            When it does not load; what was active stays so.
+        """
+        return self._model(model).load(version)
+
+    def unload(self, model: str) -> None:
+        """Stop serving a model once its requests under way are answered; :meth:`load` serves it again.
+
+        Raises
+        ------
+        ModelNotFoundError
+        """
+        with self._lock:
+            known = self._models.get(model)
+        if known is None:
+            raise ModelNotFoundError(f'model "{model}" is not in the repository')
+        known.unload()
+
+    def refresh(self) -> None:
+        """Look at the repository again: load versions that are new, forget models that are gone.
+
+        Models that were pinned or unloaded by a call stay as they are; failures are logged and shown by
+        :meth:`models`, and tried again when the files of the version change.
+        """
+        names = self._repository.models()
+        for name in names:
+            try:
+                self._model(name).refresh()
+            except PenstockError as error:
+                _log.error("%s", error)
+        with self._lock:
+            gone = [model for name, model in self._models.items() if name not in names]
+        for model in gone:
+            model.unload()
+            with self._lock:
+                self._models.pop(model.name, None)
+            self._publish(model.name)
+
+    def models(self) -> list[ModelStatus]:
+        """Return the state of every version in the repository, by name and number."""
+        with self._lock:
+            models = sorted(self._models.items())
+        return [status for _, model in models for status in model.statuses()]
+
+    def ready(self) -> bool:
+        """Tell whether every model that should be served is."""
+        with self._lock:
+            models = list(self._models.values())
+        return not self._closed and all(model.ready for model in models)
+
+    def statistics(self) -> list[PipelineStatistics]:
+        """Return the counters of every loaded version."""
+        found = []
+        for route in list(self._table.values()):
+            for loaded in route.versions.values():
+                if not isinstance(loaded, str):
+                    active = loaded is route.active
+                    found.append(read_statistics(loaded.target, active, loaded.queue.waiting_rows))
+        return found
+
+    def load_counts(self) -> dict[str, LoadCounts]:
+        """Return how often each model was loaded and how often that failed."""
+        with self._lock:
+            return {name: model.counts for name, model in self._models.items()}
+
+    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call `listener` with the name of a model after each change of its state, in any thread.
+
+        Returns
+        -------
+        callable
+            Ends the subscription.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return unsubscribe
+
+    @property
+    def routes(self) -> Routes:
+        """The compiled routing table, for a native front."""
+        return self._routes
+
+    def close(self) -> None:
+        """Answer what is queued, then free every model. May be called again."""
+        self._closed = True
+        with self._lock:
+            models = list(self._models.values())
+        for model in models:
+            model.unload(reason="the engine is closed")
+
+    # -- internals -----------------------------------------------------------------------------
+
+    def _model(self, name: str) -> Model:
+        with self._lock:
+            known = self._models.get(name)
+        if known is not None:
+            return known
+        self._repository.versions(name)  # raises ModelNotFoundError
+        with self._lock:
+            fresh = Model(name, self._repository, self._config, self._publish)
+            return self._models.setdefault(name, fresh)
+
+    def _is_current(self, loaded: LoadedVersion, model: str, version: int | None) -> bool:
+        try:
+            return self._table.resolve(model, version) is loaded
+        except (ModelNotFoundError, ModelNotReadyError):
+            return False
+
+    def _publish(self, changed: str) -> None:
+        """Rebuild the table from the models and put it in force; called by a model after each change."""
+        with self._publish_lock:
+            with self._lock:
+                models = list(self._models.items())
+            table = RoutingTable({name: model.route() for name, model in models})
+            self._table = table
+            self._routes.publish(_native(table))
+        with self._lock:
+            listeners = list(self._listeners)
+        _notify(listeners, changed)
+
+
+def _native(table: RoutingTable) -> dict[str, Any]:
+    native = {}
+    for name, route in table.items():
+        versions = {
+            number: (None, found) if isinstance(found, str) else (found.target, "")
+            for number, found in route.versions.items()
+        }
+        native[name] = (route.active.target if route.active else None, route.reason, versions)
+    return native
+
+
+def _notify(listeners: Iterable[Callable[[str], None]], changed: str) -> None:
+    for listener in listeners:
+        try:
+            listener(changed)
+        except Exception:
+            _log.exception("a listener failed on a change of %s", changed)

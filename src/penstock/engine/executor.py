@@ -1,0 +1,64 @@
+"""Threads that take batches from a queue, run pipelines and answer the requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from penstock.batching import Batch, Queue
+from penstock.engine.failures import INTERNAL
+from penstock.engine.pipeline import Pipeline
+
+__all__ = ["Executor"]
+
+_log = logging.getLogger(__name__)
+
+
+class Executor:
+    """One thread of a deployment; ends when the queue is closed.
+
+    Parameters
+    ----------
+    name : str
+        Of the thread.
+    queue : Queue
+    pipeline_of : callable
+        The pipeline behind :attr:`Batch.key`.
+    """
+
+    def __init__(self, name: str, queue: Queue, pipeline_of: Callable[[int], Pipeline]) -> None:
+        self._queue = queue
+        self._pipeline_of = pipeline_of
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                batch = self._queue.next()
+            except MemoryError:
+                _log.error("no memory to gather a batch; its requests were answered INTERNAL")
+                continue
+            if batch is None:
+                return
+            self._run(batch)
+            # The next wait may be long: keep no batch alive over it.
+            del batch
+
+    def _run(self, batch: Batch) -> None:
+        try:
+            pipeline = self._pipeline_of(batch.key)
+            outputs = pipeline.run(batch.inputs(pipeline.signature))
+            batch.complete(pipeline.signature, outputs)
+        except Exception as error:
+            if batch.requests > 1:
+                # One bad request must not fail those that happened to share its batch.
+                for part in batch.split():
+                    self._run(part)
+            else:
+                batch.fail(INTERNAL, "inference failed", f"{type(error).__name__}: {error}")

@@ -1,0 +1,76 @@
+"""The exceptions that Penstock raises.
+
+::
+
+    PenstockError
+    ├── ConfigError(ValueError)               a setting is unknown or out of range
+    ├── BundleError(ValueError)               a bundle is damaged, incomplete or does not load
+    ├── SignatureError(ValueError)            inputs do not match a model's signature
+    ├── ModelNotFoundError(LookupError)       no such model or version
+    ├── ModelNotReadyError(RuntimeError)      the model is known but cannot answer now
+    ├── OverloadedError(RuntimeError)         the queue is full
+    ├── DeadlineExceededError(TimeoutError)   the deadline passed, or could not be met
+    ├── CancelledError(RuntimeError)          the caller withdrew the request
+    ├── UnsupportedError(RuntimeError)        this build or server does not offer it
+    └── InferenceError(RuntimeError)          a model failed while it ran
+
+The mapping of these to gRPC and HTTP stands in ``penstock.serve.status``.
+"""
+
+__all__ = [
+    "BundleError",
+    "CancelledError",
+    "ConfigError",
+    "DeadlineExceededError",
+    "InferenceError",
+    "ModelNotFoundError",
+    "ModelNotReadyError",
+    "OverloadedError",
+    "PenstockError",
+    "SignatureError",
+    "UnsupportedError",
+]
+
+
+class PenstockError(Exception):
+    """Root of every exception that Penstock raises on purpose."""
+
+
+class ConfigError(PenstockError, ValueError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class BundleError(PenstockError, ValueError):
+    """A bundle is damaged, incomplete, or its graph does not load."""
+
+
+class SignatureError(PenstockError, ValueError):
+    """Inputs or requested outputs do not match the signature of a model."""
+
+
+class ModelNotFoundError(PenstockError, LookupError):
+    """No model, or no version of it, has that name."""
+
+
+class ModelNotReadyError(PenstockError, RuntimeError):
+    """The model is known, but no version of it can answer now."""
+
+
+class OverloadedError(PenstockError, RuntimeError):
+    """The queue of the deployment is full; try again later."""
+
+
+class DeadlineExceededError(PenstockError, TimeoutError):
+    """The deadline passed before the request ran, or running it would pass it."""
+
+
+class CancelledError(PenstockError, RuntimeError):
+    """The caller withdrew the request before it ran."""
+
+
+class UnsupportedError(PenstockError, RuntimeError):
+    """This build or this server does not offer what was asked for."""
+
+
+class InferenceError(PenstockError, RuntimeError):
+    """A model failed while it ran."""

@@ -1,0 +1,152 @@
+"""Prometheus metrics of a running server, read from the engine when they are scraped.
+
+Nothing is counted here: the engine, the front and the control plane keep their own
+counters. Labels are bounded: model, version, method, code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from penstock import __version__
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine, Histogram
+
+__all__ = ["EngineCollector", "make_registry"]
+
+_VERSION_LABELS = ("model", "version")
+
+
+class EngineCollector(Collector):
+    """Metrics of an engine and of what serves it.
+
+    Parameters
+    ----------
+    engine : callable returning Engine or None
+        None before the engine is there; then only the server's own metrics are given.
+    calls : callable returning dict
+        Ended calls of the control plane by (method, code).
+    front : callable returning dict
+        Counters and gauges of the native front by name; names that end in ``_total`` are counters.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine | None],
+        calls: Callable[[], Mapping[tuple[str, str], int]] | None = None,
+        front: Callable[[], Mapping[str, float]] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._calls = calls
+        self._front = front
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        yield InfoMetricFamily("penstock_build", "The server.", {"version": __version__})
+        engine = self._engine()
+        if engine is not None:
+            yield from _pipelines(engine)
+            yield from _loads(engine)
+            yield _ready(engine)
+        if self._calls is not None:
+            yield _control(self._calls())
+        if self._front is not None:
+            yield from _front(self._front())
+
+
+def make_registry(collector: EngineCollector) -> CollectorRegistry:
+    """Return a registry of its own for a collector and the process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    ProcessCollector(namespace="penstock", registry=registry)
+    return registry
+
+
+def _pipelines(engine: Engine) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "penstock_requests", "Requests that ended, by gRPC status code.", labels=(*_VERSION_LABELS, "code")
+    )
+    rows = CounterMetricFamily("penstock_rows", "Rows answered.", labels=_VERSION_LABELS)
+    batches = CounterMetricFamily("penstock_batches", "Batches run.", labels=_VERSION_LABELS)
+    queue_rows = GaugeMetricFamily("penstock_queue_rows", "Rows in the queue.", labels=_VERSION_LABELS)
+    queue_s = _histogram("penstock_queue_seconds", "Time of requests in the queue.")
+    execution_s = _histogram("penstock_execution_seconds", "Time of batches in the model.")
+    batch_rows = _histogram("penstock_batch_rows", "Rows of batches.")
+    request_s = _histogram("penstock_request_seconds", "Time of requests from arrival to answer.")
+    for pipeline in engine.statistics():
+        labels = (pipeline.model, str(pipeline.version))
+        for code, count in sorted(pipeline.requests.items()):
+            requests.add_metric((*labels, code), count)
+        rows.add_metric(labels, pipeline.rows)
+        batches.add_metric(labels, pipeline.batches)
+        queue_rows.add_metric(labels, pipeline.queue_rows)
+        for family, histogram in (
+            (queue_s, pipeline.queue_s),
+            (execution_s, pipeline.execution_s),
+            (batch_rows, pipeline.batch_rows),
+            (request_s, pipeline.request_s),
+        ):
+            family.add_metric(labels, buckets=_buckets(histogram), sum_value=histogram.sum)
+    yield from (requests, rows, batches, queue_rows, queue_s, execution_s, batch_rows, request_s)
+
+
+def _histogram(name: str, documentation: str) -> Any:
+    return HistogramMetricFamily(name, documentation, labels=_VERSION_LABELS)
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    buckets: list[tuple[str, float]] = []
+    total = 0
+    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        total += count
+        buckets.append(("+Inf" if bound == float("inf") else repr(float(bound)), total))
+    return buckets
+
+
+def _loads(engine: Engine) -> Iterator[Metric]:
+    loads = CounterMetricFamily("penstock_model_loads", "Versions loaded and swapped in.", labels=("model",))
+    failures = CounterMetricFamily(
+        "penstock_model_load_failures", "Versions that failed to load.", labels=("model",)
+    )
+    for model, counts in sorted(engine.load_counts().items()):
+        loads.add_metric((model,), counts.loads)
+        failures.add_metric((model,), counts.failures)
+    yield from (loads, failures)
+
+
+def _ready(engine: Engine) -> Metric:
+    ready = GaugeMetricFamily(
+        "penstock_model_ready", "1 for a version that can answer.", labels=_VERSION_LABELS
+    )
+    for status in engine.models():
+        ready.add_metric((status.name, str(status.version)), status.state == "READY")
+    return ready
+
+
+def _control(calls: Mapping[tuple[str, str], int]) -> Metric:
+    family = CounterMetricFamily(
+        "penstock_control_calls", "Calls that the control plane answered.", labels=("method", "code")
+    )
+    for labels, count in sorted(calls.items()):
+        family.add_metric(labels, count)
+    return family
+
+
+def _front(statistics: Mapping[str, float]) -> Iterator[Metric]:
+    for name, value in sorted(statistics.items()):
+        family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+        metric = family(f"penstock_front_{name}", f"Native front: {name.replace('_', ' ')}.")
+        metric.add_metric((), value)
+        yield metric
