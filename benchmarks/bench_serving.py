@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import grpc
 from rich.console import Console
 from rich.table import Table
 
@@ -247,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
                         row = rows.setdefault((key, shape), Row(key, shape))
                         row.samples.append(measure(server, traffic, shape, options))
                 console.print(f"round {turn + 1} of {options.rounds} done", style="dim")
-    except WrongAnswerError as error:
+    except (WrongAnswerError, grpc.RpcError, ConnectionError) as error:
         console.print(f"wrong answer: {error}", markup=False)
         return 1
     header, cells = tabulate(rows, missing)

@@ -103,18 +103,19 @@ def running(
             )
         except OSError as error:
             raise StartError(f"{command[0]}: {error.strerror}") from None
-        try:
-            server = Server(process, _ready_line(process, timeout_s))
-        except StartError as error:
-            process.kill()
-            process.wait()
-            log.seek(0)
-            last = next((line.strip() for line in reversed(log.readlines()) if line.strip()), "")
-            raise StartError(f"{error}: {last}" if last else str(error)) from None
-        try:
-            yield server
-        finally:
-            server.stop()
+        with process:
+            try:
+                server = Server(process, _ready_line(process, timeout_s))
+            except StartError as error:
+                process.kill()
+                process.wait()
+                log.seek(0)
+                last = next((line.strip() for line in reversed(log.readlines()) if line.strip()), "")
+                raise StartError(f"{error}: {last}" if last else str(error)) from None
+            try:
+                yield server
+            finally:
+                server.stop()
 
 
 def python(*arguments: str) -> list[str]:

@@ -14,6 +14,7 @@ from penstock.serve.protos import message_class
 
 __all__ = ["INFER", "Traffic", "WrongAnswerError", "expect_answers", "make_requests", "oracle"]
 
+_IN_FLIGHT = 64
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
@@ -66,8 +67,10 @@ def expect_answers(address: str, model: Path, count: int, seed: int = 1) -> Traf
     response_class = message_class("ModelInferResponse")
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary(INFER)
-        futures = [call.future(body, timeout=60) for body in bodies]
-        expected = [future.result() for future in futures]
+        expected = []
+        for start in range(0, len(bodies), _IN_FLIGHT):
+            futures = [call.future(body, timeout=60) for body in bodies[start : start + _IN_FLIGHT]]
+            expected += [future.result() for future in futures]
     for index, answer in enumerate(expected):
         response = response_class.FromString(answer)
         outputs = [output.name for output in response.outputs]

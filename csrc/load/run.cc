@@ -199,6 +199,7 @@ void Run::wait(int64_t until_ns, int64_t now) {
       continue;
     }
     connection->handle(events[static_cast<size_t>(i)].events);
+    if (phase_ == Phase::kConnecting) next_tick_ns_ = 0;
     if (phase_ == Phase::kSending && !open_loop()) {
       fill(*connection, monotonic_ns());
     } else {

@@ -56,7 +56,10 @@ void Batch::record(int64_t end_ns) {
   });
 }
 
-void Batch::complete(const BatchOutputs& outputs) {
+void Batch::complete(BatchOutputs* outputs) {
+  outputs->signature = &target_->signature();
+  outputs->model = target_->model();
+  outputs->version = target_->version_text();
   record(now_ns());
   target_->record([&](TargetStatistics* statistics) {
     statistics->rows += static_cast<uint64_t>(rows_);
@@ -80,7 +83,7 @@ void Batch::complete(const BatchOutputs& outputs) {
       }
       const TargetHold hold = std::move(request->target);
       hold->count(Code::kOk);
-      request->deliver(outputs, first_rows_[static_cast<size_t>(&request - requests.data())]);
+      request->deliver(*outputs, first_rows_[static_cast<size_t>(&request - requests.data())]);
       request = nullptr;
     }
   }

@@ -39,8 +39,8 @@ class Batch {
   const std::vector<BatchInput>& inputs() const { return inputs_; }
 
   // Slices the outputs, encodes and sends each answer, and teaches the target what the batch cost.
-  // Called without the GIL.
-  void complete(const BatchOutputs& outputs);
+  // `outputs` needs its columns only; the rest is filled in. Called without the GIL.
+  void complete(BatchOutputs* outputs);
   void fail(const Status& status);
 
   // Takes the requests apart into batches of one each, not gathered yet: what failed together is run again

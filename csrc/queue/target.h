@@ -58,7 +58,7 @@ class Target {
   int64_t version() const { return version_; }
   const std::string& version_text() const { return version_text_; }
   const Signature& signature() const { return signature_; }
-  Intake& intake() const { return *intake_; }
+  const std::shared_ptr<Intake>& intake() const { return intake_; }
 
   // No new holds from here on; those that exist go on.
   void retire();

@@ -41,10 +41,11 @@ std::string_view slice_rows(const OutputColumn& column, bool batched, int64_t fi
   return {data + static_cast<size_t>(first) * column.row_bytes, static_cast<size_t>(rows) * column.row_bytes};
 }
 
-void encode_infer_response(std::string_view model, std::string_view version, std::string_view id,
-                           const BatchOutputs& batch, const std::vector<uint16_t>& outputs, int64_t first_row,
-                           int64_t rows, std::string* out) {
+void encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
+                           int64_t first_row, int64_t rows, std::string* out) {
   const Signature& signature = *batch.signature;
+  const std::string_view model = batch.model;
+  const std::string_view version = batch.version;
   size_t total = 0;
   if (!model.empty()) total += field_size(model.size());
   if (!version.empty()) total += field_size(version.size());

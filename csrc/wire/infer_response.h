@@ -23,6 +23,8 @@ struct OutputColumn {
 // Outputs of a batch, in the order of Signature::outputs. A column that no request asked for may be empty.
 struct BatchOutputs {
   const Signature* signature = nullptr;
+  std::string_view model;
+  std::string_view version;
   std::vector<OutputColumn> columns;
 };
 
@@ -30,9 +32,8 @@ struct BatchOutputs {
 std::string_view slice_rows(const OutputColumn& column, bool batched, int64_t first, int64_t rows);
 
 // Appends the 5-byte gRPC prefix and the message. `outputs` are indices into the signature's outputs.
-void encode_infer_response(std::string_view model, std::string_view version, std::string_view id,
-                           const BatchOutputs& batch, const std::vector<uint16_t>& outputs, int64_t first_row,
-                           int64_t rows, std::string* out);
+void encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
+                           int64_t first_row, int64_t rows, std::string* out);
 
 }  // namespace penstock
 

@@ -66,7 +66,6 @@ cdef extern from "wire/infer_response.h" namespace "penstock" nogil:
 
     cdef cppclass BatchOutputs:
         BatchOutputs()
-        const CppSignature* signature
         vector[OutputColumn] columns
 
     string_view slice_rows(const OutputColumn& column, cbool batched, int64_t first, int64_t rows)
@@ -152,7 +151,7 @@ cdef extern from "queue/batch.h" namespace "penstock" nogil:
         int64_t rows()
         size_t request_count()
         const vector[BatchInput]& inputs()
-        void complete(const BatchOutputs& outputs)
+        void complete(BatchOutputs* outputs)
         void fail(const Status& status)
         void gather(BufferPool* pool) except +
         vector[unique_ptr[CppBatch]] split()

@@ -481,9 +481,8 @@ cdef class Batch:
                 column.size_bytes = cnp.PyArray_NBYTES(array)
                 column.row_bytes = column.size_bytes // <size_t>rows if batched else 0
             result.columns.push_back(column)
-        result.signature = batch_signature(batch)
         with nogil:
-            batch.complete(result)
+            batch.complete(&result)
 
     def split(self):
         """Take the requests apart into batches of one each; this one is empty afterwards."""
@@ -513,13 +512,3 @@ cdef class Batch:
         cdef Status status = make_status(code, message.encode(), detail.encode("utf-8", "replace"))
         with nogil:
             self.batch.get().fail(status)
-
-
-cdef extern from *:
-    """
-    #include "queue/batch.h"
-    namespace penstock {
-    inline const Signature* batch_signature(const Batch* batch) { return &batch->target().signature(); }
-    }
-    """
-    const CppSignature* batch_signature "penstock::batch_signature"(const CppBatch* batch)

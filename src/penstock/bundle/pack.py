@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import importlib.metadata
 import os
 import platform
 import secrets
@@ -18,6 +17,7 @@ import msgspec
 import numpy as np
 import onnxruntime
 
+from penstock import __version__
 from penstock.bundle.bundle import Bundle, sha256_of
 from penstock.bundle.external_data import external_files
 from penstock.bundle.golden import Golden
@@ -201,7 +201,7 @@ def _write_manifest(aside: Path, manifest: Manifest, version: int) -> None:
 
 def _producer() -> dict[str, str]:
     return {
-        "penstock": importlib.metadata.version("penstock"),
+        "penstock": __version__,
         "onnxruntime": onnxruntime.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),

@@ -21,7 +21,13 @@ from penstock.engine.model import Model
 from penstock.engine.routing import RoutingTable
 from penstock.engine.session import Arrays, configure_runtime
 from penstock.engine.statistics import LoadCounts, ModelStatus, PipelineStatistics, read_statistics
-from penstock.errors import InferenceError, ModelNotFoundError, ModelNotReadyError, PenstockError, SignatureError
+from penstock.errors import (
+    InferenceError,
+    ModelNotFoundError,
+    ModelNotReadyError,
+    PenstockError,
+    SignatureError,
+)
 
 __all__ = ["Engine"]
 

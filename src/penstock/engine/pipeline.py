@@ -10,9 +10,10 @@ import numpy as np
 from penstock.bundle.bundle import Bundle
 from penstock.bundle.golden import Golden, compare
 from penstock.bundle.signature import Signature, format_shape, matches, quoted
+from penstock.engine.columns import to_inputs
 from penstock.engine.session import Arrays, Session, open_session
 from penstock.engine.warmup import warm_up
-from penstock.errors import BundleError, InferenceError
+from penstock.errors import BundleError, InferenceError, SignatureError
 
 __all__ = ["Pipeline"]
 
@@ -109,6 +110,8 @@ class Pipeline:
         session = open_session(bundle.graph_path, device, intra_op_threads)
         try:
             signature = _agreed(bundle, session)
+            if golden:
+                _check_golden(golden, signature)
             warmth = warm_up(
                 session,
                 signature,
@@ -180,6 +183,13 @@ class Pipeline:
         except InferenceError as error:
             raise BundleError(f"the golden rows cannot be run: {error}") from None
         compare(golden.outputs, got, golden.rtol, golden.atol)
+
+
+def _check_golden(golden: Golden, signature: Signature) -> None:
+    try:
+        to_inputs(golden.inputs, signature)
+    except SignatureError as error:
+        raise BundleError(f"the golden rows do not match the signature: {error}") from None
 
 
 def _agreed(bundle: Bundle, session: Session) -> Signature:

@@ -44,5 +44,7 @@ class RoutingTable(dict[str, ModelRoute]):
         if found is None:
             raise ModelNotFoundError(f'model "{model}" has no version "{version}"')
         if isinstance(found, str):
-            raise ModelNotReadyError(f'model "{model}" version {version} is not ready: {found or _NOT_LOADED}')
+            raise ModelNotReadyError(
+                f'model "{model}" version {version} is not ready: {found or _NOT_LOADED}'
+            )
         return found

@@ -7,6 +7,7 @@ pipeline.py, which warms a session and guards its answers.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import threading
@@ -46,6 +47,8 @@ _SILENT: Final = 4  # every failure comes back as an exception; the runtime's ow
 
 _runtime_lock = threading.Lock()
 _pool_threads: int | None = None
+# glibc's; nothing elsewhere.
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
 def configure_runtime(intra_op_threads: int = 0) -> int:
@@ -60,6 +63,13 @@ def configure_runtime(intra_op_threads: int = 0) -> int:
     -------
     int
         The number in effect.
+
+    Notes
+    -----
+    Each session has its own pool of this size, and its threads never spin: idle, they cost no CPU and
+    about 75 KB each. The pool that ONNX Runtime 1.32 can share between sessions always spins, and
+    Python has no switch for it: 500 one-row runs a second of a model of 100 trees took 2.2 ms of CPU
+    a run with it on 2 threads, and 0.15 ms with pools that sleep.
     """
     global _pool_threads
     with _runtime_lock:
@@ -94,13 +104,17 @@ def open_session(graph_path: str | Path, device: str = "auto", intra_op_threads:
         When the graph does not load, or a tensor in its signature has a type that is not served.
     UnsupportedError
         When a CUDA device is asked for and the runtime has none.
+
+    Notes
+    -----
+    The runtime's CPU arena is off: it made runs no faster (measured on trees and dense layers, 1 to
+    256 rows) and keeps the largest batch's memory for ever.
     """
-    threads = configure_runtime(intra_op_threads)
+    options = _session_options(configure_runtime(intra_op_threads))
+    providers = _providers(device)
     path = Path(graph_path)
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), _session_options(threads), providers=_providers(device), enable_fallback=0
-        )
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:
         raise BundleError(f"{path}: the graph does not load: {_reason(error)}") from None
     on_cuda = "CUDAExecutionProvider" in session.get_providers()
@@ -160,8 +174,8 @@ class Session:
 
     Notes
     -----
-    A call of the runtime's compiled ``run`` costs 1 µs less than its Python wrapper, which checks
-    again what the caller's signature check has settled.
+    A run costs about 1 µs on top of the runtime's compiled one, as much as the runtime's own Python
+    wrapper, which is left out: it checks again what the caller's signature check has settled.
     """
 
     __slots__ = (
@@ -240,8 +254,17 @@ class Session:
         return answer
 
     def close(self) -> None:
-        """Let the graph and its memory go, once the runs under way have ended. May be called again."""
+        """Let the graph go, once the runs under way have ended, and its memory. May be called again.
+
+        Notes
+        -----
+        Freed memory is handed back to the system, which takes 1 to 6 ms without the GIL. Else it
+        stays in the allocator's arenas, one a loading thread: reloading a dense model of 45 MB from
+        ever new threads came to 610 MB within 50 times instead of 160 MB.
+        """
         self._run = None
+        if _malloc_trim is not None:
+            _malloc_trim(0)
 
     def _with_text(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         # The runtime would store the repr of a bytes object, "b'...'", without complaint.

@@ -116,15 +116,13 @@ class Call:
 async def until(event: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterator[Item]:
     """Iterate until the items end or the event is set, whichever comes first."""
     stop = asyncio.ensure_future(event.wait())
+    item: asyncio.Future[Item] | None = None
     try:
         while not event.is_set():
             item = asyncio.ensure_future(anext(items))
-            try:
-                await asyncio.wait((item, stop), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                if not item.done():
-                    item.cancel()
-            if item.cancelled() or not item.done():
+            item.add_done_callback(_retrieve)
+            await asyncio.wait((item, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not item.done():
                 return
             try:
                 yield item.result()
@@ -132,3 +130,11 @@ async def until(event: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterat
                 return
     finally:
         stop.cancel()
+        if item is not None:
+            item.cancel()
+
+
+def _retrieve(item: asyncio.Future[Any]) -> None:
+    """Take the exception of an item that nobody waits for any more."""
+    if not item.cancelled():
+        item.exception()

@@ -10,12 +10,14 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock import __version__
 from penstock.bundle.repository import parse_version
 from penstock.config import Config
 from penstock.errors import (
+    BundleError,
     CancelledError,
     DeadlineExceededError,
     ModelNotFoundError,
@@ -232,7 +234,11 @@ class InferenceService:
         """Load a version and swap it in."""
         _check_repository(request)
         version = _version_parameter(request.model_name, request.parameters)
-        await self._blocking(self._engine.load, request.model_name, version)
+        try:
+            await self._blocking(self._engine.load, request.model_name, version)
+        except BundleError as error:
+            root = str(Path(self._config.server.repository))
+            raise BundleError(str(error).replace(f"{root}/", "")) from None
         return message_class("RepositoryModelLoadResponse")()
 
     async def repository_model_unload(self, request: Any, call: Call) -> Any:

@@ -10,7 +10,7 @@ from penstock.config import ModelConfig
 from penstock.serve.protos import POOL, message_class
 
 if TYPE_CHECKING:
-    from penstock.engine.engine import Histogram, PipelineStatistics
+    from penstock.engine.statistics import Histogram, PipelineStatistics
 
 __all__ = ["PLATFORM", "model_config", "model_metadata", "model_statistics"]
 

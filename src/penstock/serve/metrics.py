@@ -22,7 +22,8 @@ from prometheus_client.registry import Collector
 from penstock import __version__
 
 if TYPE_CHECKING:
-    from penstock.engine.engine import Engine, Histogram
+    from penstock.engine.engine import Engine
+    from penstock.engine.statistics import Histogram
 
 __all__ = ["EngineCollector", "make_registry"]
 
@@ -80,7 +81,15 @@ def _pipelines(engine: Engine) -> Iterator[Metric]:
     )
     rows = CounterMetricFamily("penstock_rows", "Rows answered.", labels=_VERSION_LABELS)
     batches = CounterMetricFamily("penstock_batches", "Batches run.", labels=_VERSION_LABELS)
-    queue_rows = GaugeMetricFamily("penstock_queue_rows", "Rows in the queue.", labels=_VERSION_LABELS)
+    limits = CounterMetricFamily(
+        "penstock_batch_limits",
+        "Batches run, by what limited their rows.",
+        labels=(*_VERSION_LABELS, "reason"),
+    )
+    queue_rows = GaugeMetricFamily("penstock_queue_rows", "Rows in the queue.", labels=("model",))
+    base_s = _gauge("penstock_batch_base_cost_seconds", "Learned cost of a batch of any size.")
+    row_s = _gauge("penstock_batch_row_cost_seconds", "Learned cost of one more row in a batch.")
+    waiting: dict[str, int] = {}
     queue_s = _histogram("penstock_queue_seconds", "Time of requests in the queue.")
     execution_s = _histogram("penstock_execution_seconds", "Time of batches in the model.")
     batch_rows = _histogram("penstock_batch_rows", "Rows of batches.")
@@ -91,7 +100,11 @@ def _pipelines(engine: Engine) -> Iterator[Metric]:
             requests.add_metric((*labels, code), count)
         rows.add_metric(labels, pipeline.rows)
         batches.add_metric(labels, pipeline.batches)
-        queue_rows.add_metric(labels, pipeline.queue_rows)
+        for reason, count in sorted(pipeline.batch_reasons.items()):
+            limits.add_metric((*labels, reason), count)
+        base_s.add_metric(labels, pipeline.base_cost_s)
+        row_s.add_metric(labels, pipeline.row_cost_s)
+        waiting[pipeline.model] = pipeline.queue_rows
         for family, histogram in (
             (queue_s, pipeline.queue_s),
             (execution_s, pipeline.execution_s),
@@ -99,7 +112,14 @@ def _pipelines(engine: Engine) -> Iterator[Metric]:
             (request_s, pipeline.request_s),
         ):
             family.add_metric(labels, buckets=_buckets(histogram), sum_value=histogram.sum)
-    yield from (requests, rows, batches, queue_rows, queue_s, execution_s, batch_rows, request_s)
+    for model, count in waiting.items():
+        queue_rows.add_metric((model,), count)
+    yield from (requests, rows, batches, limits, queue_rows, base_s, row_s)
+    yield from (queue_s, execution_s, batch_rows, request_s)
+
+
+def _gauge(name: str, documentation: str) -> Any:
+    return GaugeMetricFamily(name, documentation, labels=_VERSION_LABELS)
 
 
 def _histogram(name: str, documentation: str) -> Any:

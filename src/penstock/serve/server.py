@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 FAILURES_INTERVAL_S = 0.5
 CONTROL_GRACE_S = 1.0
+CLOSE_TIMEOUT_S = 5.0
 _SOCKET_PATH_MAX = 100
 
 
@@ -128,7 +129,7 @@ class Server:
         loading = asyncio.create_task(
             asyncio.to_thread(Engine, self._config.server.repository, config=self._config)
         )
-        if not await self._first(loading, self._stopping):
+        if not await _first(loading, self._stopping):
             self.abandoned = True
             return False
         self._engine = loading.result()
@@ -138,7 +139,10 @@ class Server:
     async def _close_engine(self) -> None:
         assert self._engine is not None
         closing = asyncio.create_task(asyncio.to_thread(self._engine.close))
-        if not await self._first(closing, self._aborting):
+        late = asyncio.Event()
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, late.set)
+        if not await _first(closing, late, self._aborting):
+            _log.warning("a model still runs; the process ends without it")
             self.abandoned = True
 
     async def _start_grpc(
@@ -245,7 +249,7 @@ class Server:
         assert self._control is not None
         _log.info("draining", extra={"timeout_s": self._config.server.drain_timeout_s})
         self._control.drain()
-        if not await self._first(asyncio.create_task(self._finish()), self._aborting):
+        if not await _first(asyncio.create_task(self._finish()), self._aborting):
             _log.warning("stopped at once; requests in flight were dropped")
 
     async def _finish(self) -> None:
@@ -257,18 +261,20 @@ class Server:
         await asyncio.to_thread(self._front.drain, timeout_s)
         await self._control.stop(CONTROL_GRACE_S)
 
-    async def _first(self, task: asyncio.Task[Any], event: asyncio.Event) -> bool:
-        """Wait for a task or an event; tell whether the task was first. Its error is raised."""
-        waiting = asyncio.create_task(event.wait())
-        try:
-            await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-        if not task.done():
-            task.cancel()
-            return False
-        task.result()
-        return True
+
+async def _first(task: asyncio.Task[Any], *events: asyncio.Event) -> bool:
+    """Wait for a task or an event; tell whether the task was first. Its error is raised."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait((task, *waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiting:
+            waiter.cancel()
+    if not task.done():
+        task.cancel()
+        return False
+    task.result()
+    return True
 
 
 def _background(stack: contextlib.AsyncExitStack, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,65 @@
+#include "front/infer_call.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+namespace penstock {
+
+Mailbox::Mailbox() : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+Mailbox::~Mailbox() { ::close(wake_fd_); }
+
+void Mailbox::wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+}
+
+void Mailbox::post(InferCall* call) {
+  bool first = false;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (!closed_) {
+      first = answered_.empty();
+      answered_.push_back(call);
+      call = nullptr;
+    }
+  }
+  delete call;
+  if (first) wake();
+}
+
+std::vector<InferCall*> Mailbox::take() {
+  uint64_t count;
+  [[maybe_unused]] const auto got = ::read(wake_fd_, &count, sizeof count);
+  std::vector<InferCall*> taken;
+  std::lock_guard<std::mutex> guard(mutex_);
+  taken.swap(answered_);
+  return taken;
+}
+
+void Mailbox::close() {
+  std::vector<InferCall*> left;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    closed_ = true;
+    left.swap(answered_);
+  }
+  for (InferCall* call : left) delete call;
+}
+
+// The call may be deleted as soon as it is posted: the mailbox is kept by a copy.
+void InferCall::deliver(const BatchOutputs& outputs, int64_t first_row) {
+  encode_infer_response(id, outputs, bound.outputs, first_row, bound.rows, &response);
+  const std::shared_ptr<Mailbox> mailbox = mailbox_;
+  mailbox->post(this);
+}
+
+void InferCall::fail(const Status& failure) {
+  status = failure;
+  const std::shared_ptr<Mailbox> mailbox = mailbox_;
+  mailbox->post(this);
+}
+
+}  // namespace penstock

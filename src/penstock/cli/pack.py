@@ -1,0 +1,120 @@
+"""``penstock pack``: publish a model as a new version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["pack"]
+
+_REFERENCE_ROWS = 16
+
+
+def pack(
+    name: Annotated[str, typer.Argument(help="Name that clients ask for.")],
+    model: Annotated[Path, typer.Argument(help="ONNX file.", exists=True, dir_okay=False)],
+    repository: Annotated[
+        Path, typer.Option(metavar="DIR", help="Directory of models; made where it is not there.")
+    ] = Path("models"),
+    version: Annotated[
+        int | None, typer.Option(metavar="N", help="One above the highest by default.", min=1)
+    ] = None,
+    golden: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Inputs, by name, whose outputs every later load must reproduce.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.parquet",
+            help="Data like that which the model will see; golden rows are taken from it.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Kept in the manifest; a value may be JSON. Repeatable."),
+    ] = None,
+    rtol: Annotated[float, typer.Option(help="Relative tolerance of golden floats.", min=0)] = 1e-4,
+    atol: Annotated[float, typer.Option(help="Absolute tolerance of golden floats.", min=0)] = 1e-5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was published as JSON.")] = False,
+) -> None:
+    """Publish a model: checked, tried out, and moved into the repository in one step."""
+    entries = _metadata(metadata or [])
+    inputs = None if golden is None else _golden(golden)
+    table = None if reference is None else _reference(reference)
+    from penstock.bundle.bundle import Bundle
+    from penstock.bundle.pack import pack as publish
+
+    number = publish(
+        name,
+        model,
+        repository=repository,
+        version=version,
+        golden=inputs,
+        reference=table,
+        metadata=entries,
+        rtol=rtol,
+        atol=atol,
+    )
+    path = repository / name / str(number)
+    bundle = Bundle.open(path, verify=False)
+    has_golden = bundle.manifest is not None and bundle.manifest.golden is not None
+    if as_json:
+        report = {"name": name, "version": number, "path": str(path), "digest": bundle.digest}
+        print(json.dumps({**report, "golden": has_golden}))
+        return
+    print(f"packed {name} version {number}: {path}")
+    print(f"digest {bundle.digest}")
+    print("golden rows: " + ("kept, checked at every load" if has_golden else "none"))
+
+
+def _metadata(entries: list[str]) -> dict[str, Any]:
+    from penstock.errors import ConfigError
+
+    metadata: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, text = entry.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--metadata: expected KEY=VALUE, got {entry!r}")
+        try:
+            metadata[key] = json.loads(text)
+        except json.JSONDecodeError:
+            metadata[key] = text
+    return metadata
+
+
+def _golden(path: Path) -> dict[str, Any]:
+    import zipfile
+
+    import numpy as np
+
+    from penstock.errors import ConfigError
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path}: expected an .npz file of named arrays without pickles: {error}") from None
+
+
+def _reference(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from penstock.errors import ConfigError
+
+    try:
+        with pq.ParquetFile(path) as file:
+            return next(file.iter_batches(batch_size=_REFERENCE_ROWS), None)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(f"{path}: expected a Parquet file: {error}") from None

@@ -1,0 +1,262 @@
+"""The demo from beginning to end: train, pack, serve, score, swap under load, report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import penstock
+from penstock.demo.census import CodeBook, Year, read_census
+from penstock.demo.display import Display
+from penstock.demo.server import Server, serving
+from penstock.demo.traffic import Client, Job, Tally
+from penstock.demo.training import INPUT, Classifier
+
+__all__ = ["MODEL", "Options", "Outcome", "run"]
+
+MODEL = "employment"
+FIRST_YEAR = 2015
+"""The first version is trained on it; the years after are scored."""
+GOLDEN_ROWS = 16
+AFTER_SWAP_S = 1.0
+"""Time for which the background load goes on after the swap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may choose.
+
+    Attributes
+    ----------
+    data : Path
+    repository : Path, optional
+        Kept; a temporary one is used and removed otherwise.
+    front : {"auto", "native", "grpcio"}
+    quick : bool
+        Few people and trees.
+    """
+
+    data: Path
+    repository: Path | None = None
+    front: str = "auto"
+    quick: bool = False
+
+    @property
+    def step(self) -> int:
+        """Every so manieth person is used."""
+        return 25 if self.quick else 1
+
+    @property
+    def trees(self) -> int:
+        """Trees of each version."""
+        return 20 if self.quick else 100
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run showed.
+
+    Attributes
+    ----------
+    versions : list of int
+        The two versions, in the order in which they served.
+    accuracy : dict of int to dict of int to float
+        Share of right answers by year and version.
+    people : dict of int to int
+        Rows scored by year.
+    phases : dict of str to Tally
+        Traffic by phase, in order.
+    batches : dict of int to float
+        Batches by the largest number of rows in their class, for the whole run.
+    native : bool
+        The native front answered.
+    throughput : LoadReport, optional
+        Of the compiled load generator; None where it is not built.
+    """
+
+    versions: list[int] = field(default_factory=list)
+    accuracy: dict[int, dict[int, float]] = field(default_factory=dict)
+    people: dict[int, int] = field(default_factory=dict)
+    phases: dict[str, Tally] = field(default_factory=dict)
+    batches: dict[float, float] = field(default_factory=dict)
+    native: bool = False
+    capacity: Any = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Say what went wrong; empty after a good run."""
+        found = [
+            f"{phase}: {count:,} requests: {reason}"
+            for phase, tally in self.phases.items()
+            for reason, count in tally.errors.most_common(3)
+        ]
+        if self.capacity is not None and self.capacity.failed:
+            found.append(f"load generator: {self.capacity.failed:,} requests failed: {self.capacity.messages}")
+        swapped = self.phases["train + swap"].versions if "train + swap" in self.phases else {}
+        if sorted(swapped) != sorted(self.versions):
+            found.append(f"both versions should answer around the swap, got {sorted(swapped)}")
+        return found
+
+
+class _Data:
+    """Rows, labels and right answers of every year."""
+
+    def __init__(self, options: Options) -> None:
+        tables = read_census(options.data, options.step)
+        self.codes = CodeBook.fit(tables[FIRST_YEAR])
+        self.years: dict[int, Year] = {year: self.codes.transform(table) for year, table in tables.items()}
+        self.scored = [year for year in self.years if year > FIRST_YEAR]
+        self.expected: dict[int, dict[int, Any]] = {year: {} for year in self.scored}
+
+    def learn(self, version: int, model: Classifier) -> None:
+        """Keep a version's own answers, to compare with those of the server."""
+        for year in self.scored:
+            self.expected[year][version] = model.predict(self.years[year].rows)
+
+    def job(self, year: int) -> Job:
+        return Job(self.years[year].rows, self.expected[year])
+
+
+async def run(options: Options, display: Display) -> Outcome:
+    """Run the demo.
+
+    Raises
+    ------
+    PenstockError
+        When a model does not pack, or the server does not start.
+
+    Notes
+    -----
+    The server is stopped and temporary directories are removed however it ends; SIGTERM ends it
+    as Ctrl-C does.
+    """
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel_current())
+    outcome = Outcome()
+    display.title("Penstock: who is employed? Massachusetts, US census microdata 2015–2018")
+    data = await asyncio.to_thread(_Data, options)
+    people = sum(map(len, data.years.values()))
+    display.step("data", f"{people:,} people, {data.years[FIRST_YEAR].rows.shape[1]} columns: {options.data.name}")
+    with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
+        repository = options.repository or Path(scratch, "models")
+        publisher = _Publisher(options, data, repository, Path(scratch), display)
+        outcome.versions.append(await publisher.publish([FIRST_YEAR]))
+        log = Path(scratch, "server.log")
+        async with serving(repository, log, options.front) as server, Client(server.grpc, MODEL) as client:
+            outcome.native = any(name.startswith("penstock_front_") for name, _ in await server.metrics())
+            front = "native" if outcome.native else "grpcio"
+            display.step("serve", f"penstock serve, {front} front: grpc={server.grpc} http={server.http}")
+            await _score_all(client, data, outcome, display)
+            await _swap(client, data, outcome, publisher, display)
+            await _score_all(client, data, outcome, display)
+            outcome.batches = await _batches(server)
+            outcome.capacity = await _drive(server, data, options, display)
+        display.step("stop", "the server has drained and ended")
+    return outcome
+
+
+def _cancel_current() -> Any:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancel
+
+
+class _Publisher:
+    """Trains and packs the versions."""
+
+    def __init__(self, options: Options, data: _Data, repository: Path, scratch: Path, display: Display) -> None:
+        self._options = options
+        self._data = data
+        self._repository = repository
+        self._graph = scratch / "model.onnx"
+        self._display = display
+
+    async def publish(self, years: list[int]) -> int:
+        """Train on these years, export and pack; return the version."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        model = await asyncio.to_thread(
+            Classifier, [self._data.years[year] for year in years], self._options.trees
+        )
+        names = " and ".join(map(str, years))
+        self._display.step(
+            "train",
+            f"on {names}: {model.trained_rows:,} people, {self._options.trees} trees, {loop.time() - began_s:.1f} s",
+        )
+        version = await asyncio.to_thread(self._pack, model, years)
+        self._display.step("pack", f"version {version}, with {GOLDEN_ROWS} golden rows")
+        return version
+
+    def _pack(self, model: Classifier, years: list[int]) -> int:
+        model.export(self._graph)
+        version = penstock.pack(
+            MODEL,
+            self._graph,
+            repository=self._repository,
+            golden={INPUT: self._data.years[FIRST_YEAR].rows[:GOLDEN_ROWS]},
+            metadata={"trained_on": years, "codes": self._data.codes.codes},
+        )
+        self._data.learn(version, model)
+        return version
+
+
+async def _score_all(client: Client, data: _Data, outcome: Outcome, display: Display) -> None:
+    """Score every year with the version that serves now."""
+    version = outcome.versions[-1]
+    phase = outcome.phases.setdefault(f"version {version}", Tally())
+    for year in data.scored:
+        with display.progress(f"score {year}", len(data.years[year])) as advance:
+            tally, answers = await client.score(data.job(year), year, advance)
+        phase.update(tally)
+        accuracy = float(np.mean((answers > 0.5) == data.years[year].labels))
+        outcome.accuracy.setdefault(year, {})[version] = accuracy
+        outcome.people[year] = len(answers)
+        display.step(
+            f"score {year}",
+            f"version {version}: {tally.rows:,} rows in {tally.requests:,} requests, "
+            f"{tally.failures:,} failed, {tally.rows / tally.elapsed_s:,.0f} rows/s, accuracy {accuracy:.3f}",
+        )
+
+
+async def _swap(
+    client: Client, data: _Data, outcome: Outcome, publisher: _Publisher, display: Display
+) -> None:
+    """Train, pack and load the second version while clients keep scoring."""
+    display.step("load", "clients keep scoring from here on")
+    async with _background(client, data) as tally:
+        outcome.phases["train + swap"] = tally
+        outcome.versions.append(await publisher.publish([FIRST_YEAR, *data.scored[:1]]))
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await client.load()
+        display.step("swap", f"version {outcome.versions[-1]} serves after {loop.time() - began_s:.2f} s")
+        await asyncio.sleep(AFTER_SWAP_S)
+    answered = ", ".join(f"{count:,} by version {version}" for version, count in sorted(tally.versions.items()))
+    display.step("", f"{tally.requests:,} requests meanwhile: {answered}; {tally.failures:,} failed")
+
+
+@contextlib.asynccontextmanager
+async def _background(client: Client, data: _Data) -> AsyncIterator[Tally]:
+    """Score the years over and over while the block runs."""
+    stopped = asyncio.Event()
+    tally = Tally()
+
+    async def work() -> None:
+        while not stopped.is_set():
+            for year in data.scored:
+                part, _ = await client.score(data.job(year), year, stopped=stopped.is_set)
+                tally.update(part)
+
+    task = asyncio.create_task(work())
+    try:
+        yield tally
+    finally:
+        stopped.set()
+        await task

@@ -1,0 +1,200 @@
+"""A gRPC client with many requests in flight, which checks every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import numpy as np
+
+from penstock.demo.training import INPUT, OUTPUT
+from penstock.serve.protos import message_class
+
+__all__ = ["Client", "Job", "Tally"]
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
+REQUEST_TIMEOUT_S = 20.0
+LOAD_TIMEOUT_S = 60.0
+SIZES = np.array((1, 4, 16, 64, 300))
+"""Rows of a request; the largest is more than the server puts into one batch."""
+SHARES = np.array((0.6, 0.2, 0.15, 0.045, 0.005))
+TOLERANCE = 1e-4
+"""How far an answer may be from LightGBM's own, which sums in double precision."""
+
+Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Rows to score, with the right answers.
+
+    Attributes
+    ----------
+    rows : ndarray of float32, shape (n, 16)
+    expected : mapping of int to ndarray of float32, shape (n,)
+        Right probability of each row by model version.
+    """
+
+    rows: np.ndarray[Any, np.dtype[np.float32]]
+    expected: Mapping[int, Probabilities]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of requests."""
+
+    requests: int = 0
+    rows: int = 0
+    elapsed_s: float = 0.0
+    latencies_s: list[float] = field(default_factory=list)
+    versions: Counter[int] = field(default_factory=Counter)
+    """Requests by the version that answered."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Requests that failed or were answered wrongly, by reason."""
+
+    @property
+    def failures(self) -> int:
+        """Requests that failed or were answered wrongly."""
+        return self.errors.total()
+
+    def update(self, other: Tally) -> None:
+        """Add another tally that ran after this one."""
+        self.requests += other.requests
+        self.rows += other.rows
+        self.elapsed_s += other.elapsed_s
+        self.latencies_s += other.latencies_s
+        self.versions += other.versions
+        self.errors += other.errors
+
+    def latency_ms(self, percent: float) -> float:
+        """Return a percentile of the latency that the client saw, 0 without answers."""
+        return float(1e3 * np.percentile(self.latencies_s, percent)) if self.latencies_s else 0.0
+
+
+class Client:
+    """Scores rows with one model of one server. An async context manager.
+
+    Parameters
+    ----------
+    address : str
+        ``host:port`` of the server.
+    model : str
+    connections, in_flight : int
+        Connections, and requests under way at once over all of them.
+    """
+
+    def __init__(self, address: str, model: str, connections: int = 4, in_flight: int = 64) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self._channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(connections)]
+        self._calls = [channel.unary_unary(INFER) for channel in self._channels]
+        self._model = model
+        self._in_flight = in_flight
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for channel in self._channels:
+            await channel.close()
+
+    async def load(self) -> None:
+        """Have the server load the highest version and swap it in.
+
+        Raises
+        ------
+        grpc.RpcError
+            When it does not load.
+        """
+        request = message_class("RepositoryModelLoadRequest")(model_name=self._model)
+        await self._channels[0].unary_unary(LOAD)(request.SerializeToString(), timeout=LOAD_TIMEOUT_S)
+
+    async def score(
+        self,
+        job: Job,
+        seed: int,
+        on_answer: Callable[[int], None] = lambda rows: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> tuple[Tally, Probabilities]:
+        """Score every row once, in requests of mixed sizes.
+
+        Parameters
+        ----------
+        job : Job
+        seed : int
+            Of the sizes.
+        on_answer : callable
+            Called with the rows of each answer.
+        stopped : callable
+            Checked before each request; true ends early.
+
+        Returns
+        -------
+        Tally
+        ndarray of float32, shape (n,)
+            The probabilities that came back, NaN where none did.
+        """
+        tally, answers = Tally(), np.full(len(job.rows), np.nan, dtype=np.float32)
+        parts = _parts(len(job.rows), seed)
+        began_s = time.perf_counter()
+
+        async def work(call: Any) -> None:
+            for part in parts:
+                if stopped():
+                    return
+                await self._ask(call, job, part, tally, answers)
+                on_answer(part.stop - part.start)
+
+        calls = (self._calls[number % len(self._calls)] for number in range(self._in_flight))
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(work(call))
+        tally.elapsed_s = time.perf_counter() - began_s
+        return tally, answers
+
+    async def _ask(self, call: Any, job: Job, part: slice, tally: Tally, answers: Probabilities) -> None:
+        rows = job.rows[part]
+        tally.requests += 1
+        sent_s = time.perf_counter()
+        try:
+            reply = await call(self._encode(rows), timeout=REQUEST_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            tally.errors[f"{error.code().name}: {error.details()}"] += 1
+            return
+        tally.latencies_s.append(time.perf_counter() - sent_s)
+        response = message_class("ModelInferResponse").FromString(reply)
+        version = int(response.model_version)
+        tally.versions[version] += 1
+        got = np.frombuffer(response.raw_output_contents[0], dtype="<f4").reshape(-1, 2)[:, 1]
+        if len(got) != len(rows) or np.abs(got - job.expected[version][part]).max() > TOLERANCE:
+            tally.errors[f"wrong answer from version {version}"] += 1
+            return
+        tally.rows += len(rows)
+        answers[part] = got
+
+    def _encode(self, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
+        request = message_class("ModelInferRequest")(model_name=self._model)
+        request.inputs.add(name=INPUT, datatype="FP32", shape=rows.shape)
+        request.outputs.add(name=OUTPUT)
+        request.raw_input_contents.append(rows.astype("<f4", copy=False).tobytes())
+        return bytes(request.SerializeToString())
+
+
+def _parts(count: int, seed: int) -> Iterator[slice]:
+    """Cut rows into requests of mixed sizes, one after another."""
+    random, start = np.random.default_rng(seed), 0
+    while start < count:
+        for size in random.choice(SIZES, 256, p=SHARES).tolist():
+            stop = min(start + size, count)
+            yield slice(start, stop)
+            start = stop
+            if start == count:
+                return
+
+
