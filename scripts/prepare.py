@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,7 +140,10 @@ def interpreter(venv):
 def make_venv(venv):
     """Make the virtual environment where there is none that works."""
     python = interpreter(venv)
-    if python.exists() and subprocess.run([str(python), "-m", "pip", "-V"], capture_output=True).returncode == 0:
+    if (
+        python.exists()
+        and subprocess.run([str(python), "-m", "pip", "-V"], capture_output=True).returncode == 0
+    ):
         return
     say(f"making {venv} with Python {sys.version.split()[0]}")
     shutil.rmtree(str(venv), ignore_errors=True)
@@ -189,16 +191,25 @@ class Stamp:
 # Install and build
 
 
-def build_requirements():
-    """Return what pyproject.toml needs to build."""
+def read_project():
+    """Return what pyproject.toml says of building and of dependencies."""
     import tomllib
 
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return {"build": data["build-system"]["requires"], **data["project"]}
 
 
-def pip(venv):
-    """Return the start of a pip command: no chatter but errors."""
-    return [str(interpreter(venv)), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+def requirements(project, extras):
+    """Return what to install for building, running and these extras."""
+    optional = project["optional-dependencies"]
+    unknown = [extra for extra in extras if extra not in optional]
+    if unknown:
+        stop(f"unknown extra {unknown[0]}; there are: {', '.join(optional)}")
+    return [
+        *project["build"],
+        *project["dependencies"],
+        *(name for extra in extras for name in optional[extra]),
+    ]
 
 
 def prepare(venv, extras):
@@ -207,24 +218,26 @@ def prepare(venv, extras):
     make_venv(venv)
     python = str(interpreter(venv))
     identity = (venv / "pyvenv.cfg").read_text()
-    project = digest(("pyproject.toml",), identity)
-    tools = Stamp(venv / "penstock-build.stamp", project)
-    installed = Stamp(venv / f"penstock-{'-'.join(extras)}.stamp", project)
+    project = read_project()
+    wanted = requirements(project, extras)
+    packages = Stamp(venv / f"penstock-{'-'.join(extras)}.stamp", digest((), wanted, identity))
+    linked = Stamp(venv / "penstock.stamp", digest((), project, identity, str(ROOT)))
     built = Stamp(ROOT / "build" / "native.stamp", digest(NATIVE, identity, compiler(), lacking))
-    if not tools.fresh():
-        say("installing build tools")
-        quietly([*pip(venv), *build_requirements()], "installing build tools")
-        tools.write()
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    if not packages.fresh():
+        say(f"installing what penstock[{','.join(extras)}] needs")
+        quietly([*pip, *wanted], "installing")
+        packages.write()
+    if not linked.fresh():
+        say("compiling and installing penstock")
+        quietly([*pip, "--no-build-isolation", "--no-deps", "-e", str(ROOT)], "installing penstock")
+        linked.write()
+        built.write()
     if not built.fresh():
-        say("compiling the core")
+        say("compiling what changed")
         parallel = str(os.cpu_count() or 1)
         quietly([python, "setup.py", "-q", "build_ext", "--inplace", "--parallel", parallel], "compiling")
         built.write()
-    if not installed.fresh():
-        say(f"installing penstock[{','.join(extras)}]")
-        target = f"{ROOT}[{','.join(extras)}]"
-        quietly([*pip(venv), "--no-build-isolation", "-e", target], "installing")
-        installed.write()
 
 
 def main():

@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kReadsPerEvent = 16;
 constexpr size_t kSendChunk = 1 << 16;
 constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kRest = 2 * kSecond;  // idle for so long, a connection gives its frame buffer back
 constexpr int64_t kDrainNotice = kSecond / 5;  // between the two GOAWAYs: what was on its way still arrives
 constexpr double kPingBurst = 100, kPingsPerTick = 0.5;
 constexpr double kResetBurst = 1000, kResetsPerTick = 25;
@@ -69,7 +70,10 @@ bool Connection::start() {
     case Io::kDone:
       break;
   }
-  session_ = new_server_session(this, loop_->settings());
+  SessionMemory& memory = loop_->session_memory();
+  memory.forget_last();
+  session_ = new_server_session(this, loop_->settings(), &memory);
+  frame_buffer_ = memory.last_frame_buffer();
   if (session_ == nullptr) {
     close();
     return false;
@@ -199,6 +203,10 @@ void Connection::tick(int64_t now) {
     if (settings.idle_ns > 0 && now - activity_ns_ > settings.idle_ns) drain();
     if (drain_phase_ == 2) loop_->mark_dirty(this);
     probe_ns_ = 0;
+    if (frame_buffer_ != nullptr && sent_ns_ > dropped_ns_ && now - activity_ns_ > kRest) {
+      SessionMemory::drop_pages(frame_buffer_);
+      dropped_ns_ = now;
+    }
     return;
   }
   if (now - activity_ns_ > settings.stall_ns) {

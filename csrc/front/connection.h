@@ -93,6 +93,8 @@ class Connection : public EventHandler {
   const std::unique_ptr<Transport> transport_;
   const std::string peer_;
   nghttp2_session* session_ = nullptr;
+  void* frame_buffer_ = nullptr;  // of the session, when its pages can be dropped
+  int64_t dropped_ns_ = 0;
   Stream* streams_ = nullptr;  // list of the open ones
   int32_t stream_count_ = 0;
   std::string unsent_;         // taken from nghttp2, not by the socket

@@ -48,6 +48,7 @@ Loop::Loop(std::shared_ptr<FrontShared> shared, int listener)
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       mailbox_(std::make_shared<Mailbox>()),
       routes_(shared_->routes),
+      session_memory_(static_cast<size_t>(shared_->settings.max_connections)),
       upstream_(this, shared_->settings.control_socket),
       read_buffer_(kReadBytes),
       now_(now_ns()),

@@ -13,6 +13,7 @@
 #include "front/connection.h"
 #include "front/failure_log.h"
 #include "front/infer_call.h"
+#include "front/session_memory.h"
 #include "front/settings.h"
 #include "front/transport.h"
 #include "front/upstream.h"
@@ -63,6 +64,7 @@ class Loop : public EventHandler {
   RouteReader& routes() { return routes_; }
   const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
   Upstream& upstream() { return upstream_; }
+  SessionMemory& session_memory() { return session_memory_; }
   std::vector<uint8_t>& read_buffer() { return read_buffer_; }
   std::string& write_buffer() { return write_buffer_; }
   InferRequest& scratch() { return scratch_; }
@@ -93,6 +95,7 @@ class Loop : public EventHandler {
   const int epoll_;
   const std::shared_ptr<Mailbox> mailbox_;
   RouteReader routes_;
+  SessionMemory session_memory_;
   Upstream upstream_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};

@@ -126,11 +126,11 @@ Option make_option() {
 
 }  // namespace
 
-nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings) {
+nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings, SessionMemory* memory) {
   static const Callbacks callbacks = make_callbacks();
   static const Option option = make_option();
   nghttp2_session* session = nullptr;
-  if (nghttp2_session_server_new2(&session, callbacks.get(), connection, option.get()) != 0) return nullptr;
+  if (nghttp2_session_server_new3(&session, callbacks.get(), connection, option.get(), memory->functions()) != 0) return nullptr;
   const nghttp2_settings_entry entries[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.max_streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},

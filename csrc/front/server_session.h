@@ -5,6 +5,7 @@
 #include <nghttp2/nghttp2.h>
 #include <sys/types.h>
 
+#include "front/session_memory.h"
 #include "front/settings.h"
 
 namespace penstock {
@@ -12,7 +13,7 @@ namespace penstock {
 class Connection;
 
 // A new session with its SETTINGS submitted; null when there is no memory.
-nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings);
+nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings, SessionMemory* memory);
 
 // Data source of every answer.
 ssize_t read_server_data(nghttp2_session* session, int32_t id, uint8_t* buffer, size_t size, uint32_t* flags,

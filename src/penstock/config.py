@@ -16,7 +16,15 @@ import msgspec
 
 from penstock.errors import ConfigError
 
-__all__ = ["Config", "LimitsConfig", "ModelConfig", "ServerConfig", "TlsConfig", "parse_config", "read_config"]
+__all__ = [
+    "Config",
+    "LimitsConfig",
+    "ModelConfig",
+    "ServerConfig",
+    "TlsConfig",
+    "parse_config",
+    "read_config",
+]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -28,7 +36,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Base of every settings struct: immutable, keyword-only, closed."""
 
 
-class TlsConfig(_Settings):
+class TlsConfig(_Settings, frozen=True, kw_only=True):
     """Transport security of the gRPC port; paths of PEM files."""
 
     certificate: str
@@ -37,7 +45,7 @@ class TlsConfig(_Settings):
     """Authority that client certificates must be signed by; set, it makes the port mutual TLS."""
 
 
-class LimitsConfig(_Settings):
+class LimitsConfig(_Settings, frozen=True, kw_only=True):
     """What one client may ask of the gRPC port before it is cut off."""
 
     connections: Positive = 20_000
@@ -52,7 +60,7 @@ class LimitsConfig(_Settings):
     """A connection with streams or unsent bytes that neither reads nor writes for this time is probed, then closed."""
 
 
-class ServerConfig(_Settings):
+class ServerConfig(_Settings, frozen=True, kw_only=True):
     """The process: its addresses, its front and its limits."""
 
     repository: str = "models"
@@ -73,7 +81,7 @@ class ServerConfig(_Settings):
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
 
 
-class ModelConfig(_Settings):
+class ModelConfig(_Settings, frozen=True, kw_only=True):
     """One deployment: which version it serves, and how it batches."""
 
     version: Positive | None = None
@@ -89,7 +97,7 @@ class ModelConfig(_Settings):
     """A request of a lower priority that waited this long a level is served with the highest."""
 
 
-class Config(_Settings):
+class Config(_Settings, frozen=True, kw_only=True):
     """Everything that an operator can set."""
 
     server: ServerConfig = msgspec.field(default_factory=ServerConfig)
@@ -103,14 +111,15 @@ class Config(_Settings):
 _DEFAULT_MODEL = ModelConfig()
 
 
-def _struct_at(path: str) -> type[msgspec.Struct]:
+def _struct_at(path: str) -> type[_Settings]:
     """Return the struct that holds the keys at a ``$.server.tls``-like path."""
     parts = [part for part in path.removeprefix("$").split(".") if part]
     if not parts:
         return Config
     if parts[0].startswith("models"):
         return ModelConfig
-    return {"tls": TlsConfig, "limits": LimitsConfig}.get(parts[-1], ServerConfig)
+    structs: dict[str, type[_Settings]] = {"tls": TlsConfig, "limits": LimitsConfig}
+    return structs.get(parts[-1], ServerConfig)
 
 
 def _explain(error: msgspec.ValidationError, source: str) -> str:

@@ -7,6 +7,7 @@ import importlib.util
 import ipaddress
 import signal
 import socket
+import stat
 import tempfile
 import threading
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def models(repository: Path) -> Path:
 # HTTP
 
 
-def test_http(models: Path, server: Start) -> None:
+def test_http(models: Path, server: Start, front: str) -> None:
     process = server()
     assert process.get("/healthz").json() == {"live": True}
     ready = process.get("/readyz")
@@ -72,6 +73,8 @@ def test_http(models: Path, server: Start) -> None:
         assert process.metric(f"penstock_{name}_count", **labels) >= 1
         assert process.metric(f"penstock_{name}_sum", **labels) > 0
     assert process.metric("penstock_queue_rows", model="adder") == 0
+    answered = "penstock_front_infer_calls_total" if front == "native" else "penstock_control_calls_total"
+    assert process.metric(answered) == 3
 
 
 @pytest.mark.parametrize(
@@ -222,11 +225,18 @@ def test_triton_status_codes(models: Path, server: Start) -> None:
     assert codes == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
 
-def test_the_control_socket_goes_with_the_process(models: Path, server: Start, tmp_path: Path) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("penstock-*"))
-    process = server()
-    process.stop()
-    assert set(Path(tempfile.gettempdir()).glob("penstock-*")) <= before
+def test_the_control_socket_goes_with_the_process(
+    models: Path, server: Start, front: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        process = server()
+        sockets = list(Path(folder).glob("penstock-*"))
+        assert len(sockets) == (1 if front == "native" else 0)
+        for path in sockets:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert process.stop() == 0
+        assert not list(Path(folder).glob("penstock-*"))
 
 
 # TLS

@@ -10,17 +10,20 @@ import typer
 
 from penstock.errors import ConfigError, ModelNotFoundError, PenstockError
 
-__all__ = ["DEFAULT_ADDRESS", "CaOption", "CertificateOption", "Connection", "KeyOption", "AddressOption"]
+__all__ = ["DEFAULT_ADDRESS", "AddressOption", "CaOption", "CertificateOption", "Connection", "KeyOption"]
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
 CONNECT_TIMEOUT_S = 10.0
 
-AddressOption = Annotated[str, typer.Option("--address", "-a", metavar="HOST:PORT", help="gRPC address of the server.")]
+AddressOption = Annotated[
+    str, typer.Option("--address", "-a", metavar="HOST:PORT", help="gRPC address of the server.")
+]
 CaOption = Annotated[
     Path | None, typer.Option("--ca", metavar="FILE", help="Use TLS, and trust this authority (PEM).")
 ]
 CertificateOption = Annotated[
-    Path | None, typer.Option("--certificate", metavar="FILE", help="Client certificate for mutual TLS (PEM).")
+    Path | None,
+    typer.Option("--certificate", metavar="FILE", help="Client certificate for mutual TLS (PEM)."),
 ]
 KeyOption = Annotated[
     Path | None, typer.Option("--key", metavar="FILE", help="Key of the client certificate (PEM).")

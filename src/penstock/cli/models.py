@@ -10,11 +10,11 @@ import typer
 
 from penstock.cli.connection import (
     DEFAULT_ADDRESS,
+    AddressOption,
     CaOption,
     CertificateOption,
     Connection,
     KeyOption,
-    AddressOption,
 )
 
 __all__ = ["models"]
@@ -69,7 +69,7 @@ def show_model(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a model takes and gives, how it is batched, and what it has answered."""
-    fields = {"name": name, "version": "" if version is None else str(version)}
+    fields: dict[str, Any] = {"name": name, "version": "" if version is None else str(version)}
     with Connection(address, ca, certificate, key) as connection:
         signature = connection.call("ModelMetadata", **fields)
         config = connection.call("ModelConfig", **fields).config
@@ -220,7 +220,9 @@ def _print_model(report: dict[str, Any]) -> None:
 
     console = Console(soft_wrap=True)
     versions = ", ".join(map(str, report["versions"]))
-    batching = f"batches of up to {report['max_batch_rows']} rows" if report["max_batch_rows"] else "not batched"
+    batching = (
+        f"batches of up to {report['max_batch_rows']} rows" if report["max_batch_rows"] else "not batched"
+    )
     console.print(Text(f"{report['name']}: ready version {versions}; {batching}\n"))
     tensors = Table("", "tensor", "datatype", "shape", box=None, header_style="bold")
     for kind in ("inputs", "outputs"):

@@ -78,9 +78,7 @@ def serve(
     from penstock.errors import ConfigError
 
     if None not in (repository, repository_option) and repository != repository_option:
-        raise ConfigError(
-            f"expected one repository, got {repository} and --repository {repository_option}"
-        )
+        raise ConfigError(f"expected one repository, got {repository} and --repository {repository_option}")
     directory = repository or repository_option
     settings = make_config(
         config,

@@ -20,8 +20,8 @@ __all__ = ["AGE", "CATEGORIES", "CodeBook", "Year", "find_data", "read_census"]
 FILE = "census_employment_ma.parquet"
 AGE = "AGEP"
 CATEGORIES = (
-    "SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC", "NATIVITY", "DEAR", "DEYE", "DREM", "SEX",
-    "RAC1P",
+    "SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC", "NATIVITY", "DEAR", "DEYE", "DREM",
+    "SEX", "RAC1P",
 )  # fmt: skip
 LABEL = "employed"
 UNSEEN = -1.0

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from penstock.errors import PenstockError
 
-__all__ = ["Server", "serving"]
+__all__ = ["Metrics", "Server", "serving"]
+
+Metrics = dict[tuple[str, str], float]
+"""Prometheus samples by name and label text."""
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -27,11 +30,11 @@ class Server:
     grpc: str
     http: str
 
-    async def metrics(self) -> dict[tuple[str, str], float]:
-        """Return the Prometheus samples, by name and label text."""
+    async def metrics(self) -> Metrics:
+        """Return what the server counted."""
         url = f"http://{self.http}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read().decode())
-        samples: dict[tuple[str, str], float] = {}
+        samples: Metrics = {}
         for line in text.splitlines():
             match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
             if match:

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import penstock
 from penstock.demo.census import CodeBook, Year, read_census
 from penstock.demo.display import Display
-from penstock.demo.server import Server, serving
-from penstock.demo.traffic import Client, Job, Tally
+from penstock.demo.server import Metrics, Server, serving
+from penstock.demo.traffic import INFER, Client, Job, Tally, encode_request
 from penstock.demo.training import INPUT, Classifier
 
-__all__ = ["MODEL", "Options", "Outcome", "run"]
+if TYPE_CHECKING:
+    from penstock.load import LoadReport
+
+__all__ = ["COMPILED", "MODEL", "Options", "Outcome", "run"]
 
 MODEL = "employment"
 FIRST_YEAR = 2015
 """The first version is trained on it; the years after are scored."""
 GOLDEN_ROWS = 16
+DISTINCT, CONNECTIONS, STREAMS = 4096, 16, 32
+"""Different requests of the compiled client, its connections, and its requests in flight on each."""
+SWAP, COMPILED = "train + swap", "compiled client"
 AFTER_SWAP_S = 1.0
 """Time for which the background load goes on after the swap."""
 
@@ -60,6 +67,25 @@ class Options:
         return 20 if self.quick else 100
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the server counted for one version over a phase.
+
+    Attributes
+    ----------
+    batches : dict of float to int
+        Batches by the upper bound of the class of their rows.
+    mean_rows : float
+        Of a batch.
+    mean_ms : float
+        From the arrival of a request to its answer.
+    """
+
+    batches: dict[float, int]
+    mean_rows: float
+    mean_ms: float
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a run showed.
@@ -74,11 +100,11 @@ class Outcome:
         Rows scored by year.
     phases : dict of str to Tally
         Traffic by phase, in order.
-    batches : dict of int to float
-        Batches by the largest number of rows in their class, for the whole run.
+    served : dict of str to Served
+        What the server itself counted, by phase.
     native : bool
         The native front answered.
-    throughput : LoadReport, optional
+    capacity : LoadReport, optional
         Of the compiled load generator; None where it is not built.
     """
 
@@ -86,9 +112,9 @@ class Outcome:
     accuracy: dict[int, dict[int, float]] = field(default_factory=dict)
     people: dict[int, int] = field(default_factory=dict)
     phases: dict[str, Tally] = field(default_factory=dict)
-    batches: dict[float, float] = field(default_factory=dict)
+    served: dict[str, Served] = field(default_factory=dict)
     native: bool = False
-    capacity: Any = None
+    capacity: LoadReport | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -99,10 +125,12 @@ class Outcome:
             for reason, count in tally.errors.most_common(3)
         ]
         if self.capacity is not None and self.capacity.failed:
-            found.append(f"load generator: {self.capacity.failed:,} requests failed: {self.capacity.messages}")
-        swapped = self.phases["train + swap"].versions if "train + swap" in self.phases else {}
-        if sorted(swapped) != sorted(self.versions):
-            found.append(f"both versions should answer around the swap, got {sorted(swapped)}")
+            found.append(
+                f"load generator: {self.capacity.failed:,} requests failed: {self.capacity.messages}"
+            )
+        answered = sorted(self.phases[SWAP].versions)
+        if answered != sorted(self.versions):
+            found.append(f"{SWAP}: expected answers from versions {self.versions}, got {answered}")
         return found
 
 
@@ -143,7 +171,9 @@ async def run(options: Options, display: Display) -> Outcome:
     display.title("Penstock: who is employed? Massachusetts, US census microdata 2015–2018")
     data = await asyncio.to_thread(_Data, options)
     people = sum(map(len, data.years.values()))
-    display.step("data", f"{people:,} people, {data.years[FIRST_YEAR].rows.shape[1]} columns: {options.data.name}")
+    display.step(
+        "data", f"{people:,} people, {data.years[FIRST_YEAR].rows.shape[1]} columns: {options.data.name}"
+    )
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         repository = options.repository or Path(scratch, "models")
         publisher = _Publisher(options, data, repository, Path(scratch), display)
@@ -153,11 +183,10 @@ async def run(options: Options, display: Display) -> Outcome:
             outcome.native = any(name.startswith("penstock_front_") for name, _ in await server.metrics())
             front = "native" if outcome.native else "grpcio"
             display.step("serve", f"penstock serve, {front} front: grpc={server.grpc} http={server.http}")
-            await _score_all(client, data, outcome, display)
+            await _score_all(client, server, data, outcome, display)
             await _swap(client, data, outcome, publisher, display)
-            await _score_all(client, data, outcome, display)
-            outcome.batches = await _batches(server)
-            outcome.capacity = await _drive(server, data, options, display)
+            await _score_all(client, server, data, outcome, display)
+            await _drive(server, data, outcome, options, display)
         display.step("stop", "the server has drained and ended")
     return outcome
 
@@ -171,7 +200,9 @@ def _cancel_current() -> Any:
 class _Publisher:
     """Trains and packs the versions."""
 
-    def __init__(self, options: Options, data: _Data, repository: Path, scratch: Path, display: Display) -> None:
+    def __init__(
+        self, options: Options, data: _Data, repository: Path, scratch: Path, display: Display
+    ) -> None:
         self._options = options
         self._data = data
         self._repository = repository
@@ -185,10 +216,10 @@ class _Publisher:
         model = await asyncio.to_thread(
             Classifier, [self._data.years[year] for year in years], self._options.trees
         )
-        names = " and ".join(map(str, years))
+        names, took_s = " and ".join(map(str, years)), loop.time() - began_s
         self._display.step(
             "train",
-            f"on {names}: {model.trained_rows:,} people, {self._options.trees} trees, {loop.time() - began_s:.1f} s",
+            f"on {names}: {model.trained_rows:,} people, {self._options.trees} trees, {took_s:.1f} s",
         )
         version = await asyncio.to_thread(self._pack, model, years)
         self._display.step("pack", f"version {version}, with {GOLDEN_ROWS} golden rows")
@@ -207,7 +238,7 @@ class _Publisher:
         return version
 
 
-async def _score_all(client: Client, data: _Data, outcome: Outcome, display: Display) -> None:
+async def _score_all(client: Client, server: Server, data: _Data, outcome: Outcome, display: Display) -> None:
     """Score every year with the version that serves now."""
     version = outcome.versions[-1]
     phase = outcome.phases.setdefault(f"version {version}", Tally())
@@ -223,6 +254,7 @@ async def _score_all(client: Client, data: _Data, outcome: Outcome, display: Dis
             f"version {version}: {tally.rows:,} rows in {tally.requests:,} requests, "
             f"{tally.failures:,} failed, {tally.rows / tally.elapsed_s:,.0f} rows/s, accuracy {accuracy:.3f}",
         )
+    outcome.served[f"version {version}"] = _served({}, await server.metrics(), version)
 
 
 async def _swap(
@@ -231,14 +263,16 @@ async def _swap(
     """Train, pack and load the second version while clients keep scoring."""
     display.step("load", "clients keep scoring from here on")
     async with _background(client, data) as tally:
-        outcome.phases["train + swap"] = tally
+        outcome.phases[SWAP] = tally
         outcome.versions.append(await publisher.publish([FIRST_YEAR, *data.scored[:1]]))
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await client.load()
         display.step("swap", f"version {outcome.versions[-1]} serves after {loop.time() - began_s:.2f} s")
         await asyncio.sleep(AFTER_SWAP_S)
-    answered = ", ".join(f"{count:,} by version {version}" for version, count in sorted(tally.versions.items()))
+    answered = ", ".join(
+        f"{count:,} by version {version}" for version, count in sorted(tally.versions.items())
+    )
     display.step("", f"{tally.requests:,} requests meanwhile: {answered}; {tally.failures:,} failed")
 
 
@@ -260,3 +294,54 @@ async def _background(client: Client, data: _Data) -> AsyncIterator[Tally]:
     finally:
         stopped.set()
         await task
+
+
+def _served(before: Metrics, after: Metrics, version: int) -> Served:
+    """Return what a version did between two looks at the metrics; its counters begin when it is loaded."""
+
+    def values(name: str) -> dict[str, float]:
+        wanted = f'version="{version}"'
+        return {
+            labels: value - before.get((found, labels), 0)
+            for (found, labels), value in after.items()
+            if found == name and wanted in labels
+        }
+
+    def total(name: str) -> float:
+        return sum(values(name).values())
+
+    below, batches = 0.0, {}
+    for labels, count in values("penstock_batch_rows_bucket").items():
+        bound = float(re.sub(r'.*le="([^"]+)".*', r"\1", labels))
+        batches[bound], below = int(count - below), count
+    return Served(
+        batches={bound: count for bound, count in batches.items() if count},
+        mean_rows=total("penstock_batch_rows_sum") / max(below, 1),
+        mean_ms=1e3 * total("penstock_request_seconds_sum") / max(total("penstock_request_seconds_count"), 1),
+    )
+
+
+async def _drive(server: Server, data: _Data, outcome: Outcome, options: Options, display: Display) -> None:
+    """Load the server from compiled code, one row a request, to see what it can do."""
+    try:
+        from penstock.load import run_load
+    except ImportError:
+        return
+    rows = data.years[data.scored[-1]].rows[:DISTINCT]
+    before = await server.metrics()
+    report = await asyncio.to_thread(
+        run_load,
+        server.grpc,
+        INFER,
+        [encode_request(MODEL, row[np.newaxis]) for row in rows],
+        connections=CONNECTIONS,
+        streams=STREAMS,
+        seconds=0.5 if options.quick else 4.0,
+    )
+    outcome.capacity = report
+    outcome.served[COMPILED] = _served(before, await server.metrics(), outcome.versions[-1])
+    display.step(
+        "bench",
+        f"compiled client, {CONNECTIONS} connections × {STREAMS}, one row a request: "
+        f"{report.throughput:,.0f} requests/s, {report.failed:,} failed",
+    )

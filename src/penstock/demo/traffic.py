@@ -14,9 +14,10 @@ import grpc.aio
 import numpy as np
 
 from penstock.demo.training import INPUT, OUTPUT
+from penstock.errors import BundleError
 from penstock.serve.protos import message_class
 
-__all__ = ["Client", "Job", "Tally"]
+__all__ = ["INFER", "Client", "Job", "Tally", "encode_request"]
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
@@ -109,11 +110,14 @@ class Client:
 
         Raises
         ------
-        grpc.RpcError
+        BundleError
             When it does not load.
         """
         request = message_class("RepositoryModelLoadRequest")(model_name=self._model)
-        await self._channels[0].unary_unary(LOAD)(request.SerializeToString(), timeout=LOAD_TIMEOUT_S)
+        try:
+            await self._channels[0].unary_unary(LOAD)(request.SerializeToString(), timeout=LOAD_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise BundleError(f"{self._model} was not loaded: {error.details()}") from None
 
     async def score(
         self,
@@ -163,7 +167,7 @@ class Client:
         tally.requests += 1
         sent_s = time.perf_counter()
         try:
-            reply = await call(self._encode(rows), timeout=REQUEST_TIMEOUT_S)
+            reply = await call(encode_request(self._model, rows), timeout=REQUEST_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             tally.errors[f"{error.code().name}: {error.details()}"] += 1
             return
@@ -178,12 +182,14 @@ class Client:
         tally.rows += len(rows)
         answers[part] = got
 
-    def _encode(self, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
-        request = message_class("ModelInferRequest")(model_name=self._model)
-        request.inputs.add(name=INPUT, datatype="FP32", shape=rows.shape)
-        request.outputs.add(name=OUTPUT)
-        request.raw_input_contents.append(rows.astype("<f4", copy=False).tobytes())
-        return bytes(request.SerializeToString())
+
+def encode_request(model: str, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
+    """Serialize a ModelInferRequest for the probabilities of these rows."""
+    request = message_class("ModelInferRequest")(model_name=model)
+    request.inputs.add(name=INPUT, datatype="FP32", shape=rows.shape)
+    request.outputs.add(name=OUTPUT)
+    request.raw_input_contents.append(rows.astype("<f4", copy=False).tobytes())
+    return bytes(request.SerializeToString())
 
 
 def _parts(count: int, seed: int) -> Iterator[slice]:
@@ -196,5 +202,3 @@ def _parts(count: int, seed: int) -> Iterator[slice]:
             start = stop
             if start == count:
                 return
-
-

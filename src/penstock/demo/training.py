@@ -35,7 +35,10 @@ class Classifier:
         rows = np.concatenate([year.rows for year in years])
         labels = np.concatenate([year.labels for year in years])
         self.trained_rows = len(rows)
-        parameters = {"objective": "binary", "num_leaves": LEAVES, "verbosity": -1, "seed": 7}
+        # One thread: OpenMP teams crawl when a server and its clients want the same cores.
+        parameters = {
+            "objective": "binary", "num_leaves": LEAVES, "num_threads": 1, "seed": 7, "verbosity": -1
+        }  # fmt: skip
         self._booster = lightgbm.train(parameters, lightgbm.Dataset(rows, labels), num_boost_round=trees)
 
     def predict(self, rows: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:

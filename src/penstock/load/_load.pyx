@@ -90,7 +90,7 @@ def run(
     int64_t timeout_ns,
     uint64_t seed,
 ):
-    """Carry out a plan without the GIL and return its totals as a dict; the caller has validated everything."""
+    """Carry out a plan without the GIL and return its totals; the caller has validated everything."""
     cdef Plan plan
     cdef cbool ended = False
     cdef unique_ptr[Run] load

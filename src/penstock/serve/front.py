@@ -27,11 +27,15 @@ class Front(Protocol):
     def stop(self) -> None:
         """Close every connection. A drain that is waiting returns."""
 
-    def statistics(self) -> dict[str, float]:
-        """Return counters (names ending in ``_total``) and gauges."""
+    def statistics(self) -> dict[str, Any]:
+        """Return counters and gauges by name; a dict holds a counter by gRPC code name."""
 
-    def failures(self) -> list[dict[str, Any]]:
-        """Take the failed requests since the last call: request_id, model, code, message, peer."""
+    def failures(self) -> list[dict[str, str]]:
+        """Take the failed requests since the last call.
+
+        Each has request_id, model, code, message, detail (not for clients) and peer. One without a
+        code says how many were dropped because nobody took them.
+        """
 
 
 def choose_front(config: ServerConfig) -> type[Any] | None:

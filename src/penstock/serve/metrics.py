@@ -40,14 +40,14 @@ class EngineCollector(Collector):
     calls : callable returning dict
         Ended calls of the control plane by (method, code).
     front : callable returning dict
-        Counters and gauges of the native front by name; names that end in ``_total`` are counters.
+        What the native front counts, empty without one; see :class:`penstock.serve.front.Front`.
     """
 
     def __init__(
         self,
         engine: Callable[[], Engine | None],
         calls: Callable[[], Mapping[tuple[str, str], int]] | None = None,
-        front: Callable[[], Mapping[str, float]] | None = None,
+        front: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self._engine = engine
         self._calls = calls
@@ -63,8 +63,9 @@ class EngineCollector(Collector):
             yield _ready(engine)
         if self._calls is not None:
             yield _control(self._calls())
-        if self._front is not None:
-            yield from _front(self._front())
+        front = self._front() if self._front is not None else {}
+        if front:
+            yield from _front(front)
 
 
 def make_registry(collector: EngineCollector) -> CollectorRegistry:
@@ -164,9 +165,25 @@ def _control(calls: Mapping[tuple[str, str], int]) -> Metric:
     return family
 
 
-def _front(statistics: Mapping[str, float]) -> Iterator[Metric]:
-    for name, value in sorted(statistics.items()):
-        family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-        metric = family(f"penstock_front_{name}", f"Native front: {name.replace('_', ' ')}.")
-        metric.add_metric((), value)
-        yield metric
+_FRONT_GAUGES = {"connections": "Connections that are open.", "streams": "Streams that are open."}
+_FRONT_COUNTERS = {
+    "connections_total": "Connections that were accepted.",
+    "connections_refused": "Connections over the limit.",
+    "connections_cut": "Connections closed for breaking a limit or the protocol.",
+    "infer_calls": "ModelInfer calls answered by the native front.",
+    "forwarded_calls": "Calls forwarded to the control plane.",
+}
+
+
+def _front(statistics: Mapping[str, Any]) -> Iterator[Metric]:
+    for name, documentation in _FRONT_GAUGES.items():
+        yield GaugeMetricFamily(f"penstock_front_open_{name}", documentation, statistics[name])
+    for name, documentation in _FRONT_COUNTERS.items():
+        family = f"penstock_front_{name.removesuffix('_total')}"
+        yield CounterMetricFamily(family, documentation, statistics[name])
+    refused = CounterMetricFamily(
+        "penstock_front_refused", "ModelInfer calls that reached no model, by status code.", labels=("code",)
+    )
+    for code, count in sorted(statistics["refused"].items()):
+        refused.add_metric((code,), count)
+    yield refused

@@ -210,13 +210,16 @@ class Server:
     def _log_failures(self) -> None:
         assert self._front is not None
         for failure in self._front.failures():
+            if not failure["code"]:
+                _log.warning("%s", failure["message"])
+                continue
             log_failure(
                 {
                     "request_id": failure["request_id"],
                     "method": "ModelInfer",
                     "model": failure["model"],
                     "code": failure["code"],
-                    "error": failure["message"],
+                    "error": failure["detail"] or failure["message"],
                     "peer": failure["peer"],
                 }
             )
@@ -224,7 +227,7 @@ class Server:
     def _calls(self) -> dict[tuple[str, str], int]:
         return {} if self._control is None else self._control.calls()
 
-    def _front_statistics(self) -> dict[str, float]:
+    def _front_statistics(self) -> dict[str, Any]:
         return {} if self._front is None else self._front.statistics()
 
     def _unready(self) -> list[dict[str, Any]]:
