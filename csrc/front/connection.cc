@@ -271,7 +271,7 @@ void Connection::on_reset_by_client() {
 // -- streams ------------------------------------------------------------------------------------
 
 Stream* Connection::open_stream(int32_t id) {
-  auto* stream = new Stream;
+  Stream* stream = loop_->new_stream();
   stream->connection = this;
   stream->id = id;
   stream->arrival_ns = now_ns();
@@ -298,7 +298,7 @@ void Connection::close_stream(Stream* stream) {
   if (streams_ == stream) streams_ = stream->next;
   --stream_count_;
   loop_->counters().streams.fetch_sub(1, std::memory_order_relaxed);
-  delete stream;
+  loop_->recycle(stream);
 }
 
 Stream* Connection::find(int32_t id) const {
@@ -412,8 +412,9 @@ void Connection::on_end(Stream* stream) {
 Status Connection::decode_body(Stream* stream, std::string* message) {
   std::string& body = stream->body;
   buffered_bytes_ -= body.size();
-  std::string whole = std::move(body);
-  body.clear();
+  std::string& whole = *message;
+  whole.clear();
+  whole.swap(body);
   if (whole.size() < kGrpcPrefixBytes) {
     return {Code::kInternal, "the call ended before its message", {}};
   }
@@ -421,10 +422,7 @@ Status Connection::decode_body(Stream* stream, std::string* message) {
   if (whole.size() != kGrpcPrefixBytes + prefix.message_bytes) {
     return {Code::kInternal, "the call ended inside its message", {}};
   }
-  if (!prefix.compressed) {
-    *message = std::move(whole);
-    return {};
-  }
+  if (!prefix.compressed) return {};
   if (stream->encoding == Encoding::kIdentity) {
     return {Code::kInternal, "the message is marked as compressed, but grpc-encoding names no compression", {}};
   }
@@ -442,13 +440,14 @@ Status Connection::decode_body(Stream* stream, std::string* message) {
       break;
   }
   inflated += plain;
-  *message = std::move(inflated);
+  whole = std::move(inflated);
   return {};
 }
 
 void Connection::infer(Stream* stream) {
   loop_->counters().infer_calls.fetch_add(1, std::memory_order_relaxed);
-  auto call = std::make_unique<InferCall>(loop_->mailbox(), stream);
+  auto call = loop_->new_call();
+  call->stream = stream;
   if (Status status = decode_body(stream, &call->body); !status.ok()) return refuse(stream, std::move(status));
 
   InferRequest& request = loop_->scratch();
@@ -485,7 +484,7 @@ void Connection::answer(InferCall* call) {
   if (!call->status.ok()) return fail(stream, std::move(call->status), call->model);
   stream->kind = Stream::Kind::kAnswered;
   stream->progress_ns = loop_->now();
-  stream->out.assign(std::move(call->response));
+  stream->out.swap(call->response);
   stream->responding = true;
   const nghttp2_nv headers[] = {header(":status", "200"), header("content-type", "application/grpc")};
   nghttp2_data_provider provider{};

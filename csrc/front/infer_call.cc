@@ -49,6 +49,20 @@ void Mailbox::close() {
   for (InferCall* call : left) delete call;
 }
 
+void InferCall::recycle(size_t kept_bytes) {
+  reset();
+  stream = nullptr;
+  id = model = {};
+  for (std::string* buffer : {&body, &response}) {
+    if (buffer->capacity() > kept_bytes) {
+      std::string().swap(*buffer);
+    } else {
+      buffer->clear();
+    }
+  }
+  if (!status.ok()) status = Status{};
+}
+
 // The call may be deleted as soon as it is posted: the mailbox is kept by a copy.
 void InferCall::deliver(const BatchOutputs& outputs, int64_t first_row) {
   encode_infer_response(id, outputs, bound.outputs, first_row, bound.rows, &response);

@@ -39,18 +39,21 @@ class Mailbox {
 
 class InferCall : public Request {
  public:
-  InferCall(std::shared_ptr<Mailbox> mailbox, Stream* stream) : stream(stream), mailbox_(std::move(mailbox)) {}
+  explicit InferCall(std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {}
 
   void deliver(const BatchOutputs& outputs, int64_t first_row) override;
   void fail(const Status& status) override;
 
   // Only the loop's thread looks at these until the call is submitted and after it is answered.
-  Stream* stream;        // null once the client has gone
+  Stream* stream = nullptr;  // null once the client has gone
   std::string body;      // the message that `bound` points into
   std::string_view id;   // of the request, in `body`
   std::string response;  // framed
   Status status;
   std::string_view model;  // as the request named it, in `body`
+
+  // For the next call; buffers up to `kept_bytes` stay.
+  void recycle(size_t kept_bytes);
 
  private:
   const std::shared_ptr<Mailbox> mailbox_;

@@ -19,6 +19,8 @@ namespace {
 constexpr int kEventsPerTurn = 256;
 constexpr int64_t kTickNs = 250'000'000;
 constexpr size_t kReadBytes = 1 << 16;
+constexpr size_t kSpares = 2048;         // calls and streams kept for reuse
+constexpr size_t kSpareBytes = 4096;     // of a buffer in them
 
 std::string peer_name(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "";
@@ -59,6 +61,8 @@ Loop::Loop(std::shared_ptr<FrontShared> shared, int listener)
 
 Loop::~Loop() {
   stop();
+  for (InferCall* call : spare_calls_) delete call;
+  for (Stream* stream : spare_streams_) delete stream;
   if (listener_ >= 0) close(listener_);
   close(epoll_);
 }
@@ -92,6 +96,42 @@ std::string Loop::next_request_id() {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(x ^ (x >> 31)));
   return text;
+}
+
+std::unique_ptr<InferCall, Loop::Recycle> Loop::new_call() {
+  InferCall* call;
+  if (spare_calls_.empty()) {
+    call = new InferCall(mailbox_);
+  } else {
+    call = spare_calls_.back();
+    spare_calls_.pop_back();
+  }
+  return {call, Recycle{this}};
+}
+
+void Loop::recycle(InferCall* call) {
+  if (spare_calls_.size() >= kSpares) {
+    delete call;
+    return;
+  }
+  call->recycle(kSpareBytes);
+  spare_calls_.push_back(call);
+}
+
+Stream* Loop::new_stream() {
+  if (spare_streams_.empty()) return new Stream;
+  Stream* stream = spare_streams_.back();
+  spare_streams_.pop_back();
+  return stream;
+}
+
+void Loop::recycle(Stream* stream) {
+  if (spare_streams_.size() >= kSpares) {
+    delete stream;
+    return;
+  }
+  stream->recycle(kSpareBytes);
+  spare_streams_.push_back(stream);
 }
 
 void Loop::mark_dirty(Connection* connection) {
@@ -140,7 +180,7 @@ void Loop::on_events(uint32_t) {
 void Loop::answer_calls() {
   for (InferCall* call : mailbox_->take()) {
     if (call->stream != nullptr) call->stream->connection->answer(call);
-    delete call;
+    recycle(call);
   }
 }
 

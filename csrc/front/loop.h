@@ -70,6 +70,15 @@ class Loop : public EventHandler {
   InferRequest& scratch() { return scratch_; }
   int64_t now() const { return now_; }
   std::string next_request_id();
+  // Calls and streams come and go by the hundred thousand: they are used again.
+  struct Recycle {
+    Loop* loop;
+    void operator()(InferCall* call) const { loop->recycle(call); }
+  };
+  std::unique_ptr<InferCall, Recycle> new_call();
+  void recycle(InferCall* call);
+  Stream* new_stream();
+  void recycle(Stream* stream);
   // Hands a call to its queue at the end of this turn, with the others of the turn.
   void submit(InferCall* call) { submitted_.push_back(call); }
   void mark_dirty(Connection* connection);
@@ -110,6 +119,8 @@ class Loop : public EventHandler {
   std::vector<Connection*> dead_;
   std::vector<InferCall*> submitted_;
   std::vector<Request*> batch_;
+  std::vector<InferCall*> spare_calls_;
+  std::vector<Stream*> spare_streams_;
   std::vector<uint8_t> read_buffer_;
   std::string write_buffer_;
   InferRequest scratch_;

@@ -22,6 +22,13 @@ SessionMemory::SessionMemory(size_t sessions)
 }
 
 SessionMemory::~SessionMemory() {
+  for (Header* kept : kept_) {
+    while (kept != nullptr) {
+      Header* next = kept->next;
+      std::free(kept);
+      kept = next;
+    }
+  }
   if (reserved_ != nullptr) munmap(reserved_, reserved_bytes_);
 }
 
@@ -57,35 +64,80 @@ void* SessionMemory::from_slab(size_t size) {
   return p;
 }
 
+// Not zeroed; null when there is no memory.
+void* SessionMemory::from_heap(size_t size) {
+  const size_t small = (size + kGrain - 1) / kGrain;
+  Header* header;
+  if (small > 0 && small < kSmallClasses && kept_[small] != nullptr) {
+    header = kept_[small];
+    kept_[small] = header->next;
+    --kept_count_[small];
+    return header + 1;
+  }
+  const bool keep = small > 0 && small < kSmallClasses;
+  header = static_cast<Header*>(std::malloc(sizeof(Header) + (keep ? small * kGrain : size)));
+  if (header == nullptr) return nullptr;
+  header->small = keep ? static_cast<uint32_t>(small) : 0;
+  return header + 1;
+}
+
+void SessionMemory::to_heap(void* p) {
+  if (p == nullptr) return;
+  Header* header = static_cast<Header*>(p) - 1;
+  const uint32_t small = header->small;
+  if (small == 0 || kept_count_[small] >= kKeptBlocks) {
+    std::free(header);
+    return;
+  }
+  header->next = kept_[small];
+  kept_[small] = header;
+  ++kept_count_[small];
+}
+
 void* SessionMemory::allocate(size_t size, void* self) {
-  void* p = static_cast<SessionMemory*>(self)->from_slab(size);
-  return p != nullptr ? p : std::malloc(size);
+  auto* memory = static_cast<SessionMemory*>(self);
+  void* p = memory->from_slab(size);
+  return p != nullptr ? p : memory->from_heap(size);
 }
 
 void* SessionMemory::allocate_zeros(size_t count, size_t size, void* self) {
-  void* p = count * size <= kFrameBytes ? static_cast<SessionMemory*>(self)->from_slab(count * size) : nullptr;
-  return p != nullptr ? p : std::calloc(count, size);
+  auto* memory = static_cast<SessionMemory*>(self);
+  if (size != 0 && count > SIZE_MAX / 2 / size) return nullptr;
+  void* p = memory->from_slab(count * size);
+  if (p != nullptr) return p;
+  p = memory->from_heap(count * size);
+  return p == nullptr ? nullptr : std::memset(p, 0, count * size);
 }
 
 void* SessionMemory::reallocate(void* p, size_t size, void* self) {
   auto* memory = static_cast<SessionMemory*>(self);
   if (p == nullptr) return allocate(size, self);
   Slab* slab = memory->slab_of(p);
-  if (slab == nullptr) return std::realloc(p, size);
-  if (size <= slab->block) return p;
-  void* larger = std::malloc(size);
+  size_t capacity = 0;
+  if (slab != nullptr) {
+    capacity = slab->block;
+  } else {
+    Header* header = static_cast<Header*>(p) - 1;
+    if (header->small == 0) {
+      header = static_cast<Header*>(std::realloc(header, sizeof(Header) + size));
+      return header == nullptr ? nullptr : header + 1;
+    }
+    capacity = header->small * kGrain;
+  }
+  if (size <= capacity) return p;
+  void* larger = memory->from_heap(size);
   if (larger == nullptr) return nullptr;
-  std::memcpy(larger, p, slab->block);
-  slab->give_back(p);
+  std::memcpy(larger, p, capacity);
+  release(p, self);
   return larger;
 }
 
 void SessionMemory::release(void* p, void* self) {
-  Slab* slab = static_cast<SessionMemory*>(self)->slab_of(p);
-  if (slab != nullptr) {
+  auto* memory = static_cast<SessionMemory*>(self);
+  if (Slab* slab = memory->slab_of(p)) {
     slab->give_back(p);
   } else {
-    std::free(p);
+    memory->to_heap(p);
   }
 }
 

@@ -20,4 +20,18 @@ size_t StreamBuffer::take(uint8_t* to, size_t limit) {
   return n;
 }
 
+void Stream::recycle(size_t kept_bytes) {
+  Stream fresh;
+  fresh.headers = std::move(headers);
+  fresh.headers.clear();
+  fresh.path.swap(path);
+  fresh.path.clear();
+  fresh.body.swap(body);
+  if (fresh.body.capacity() > kept_bytes) std::string().swap(fresh.body);
+  fresh.body.clear();
+  fresh.out = std::move(out);
+  fresh.out.clear(kept_bytes);
+  *this = std::move(fresh);
+}
+
 }  // namespace penstock

@@ -24,8 +24,14 @@ class StreamBuffer {
   bool empty() const { return size() == 0; }
   // Copies at most `limit` bytes out.
   size_t take(uint8_t* to, size_t limit);
-  void assign(std::string bytes) {
-    bytes_ = std::move(bytes);
+  // Takes the bytes of `other`, and gives it its own memory for them; this must be empty.
+  void swap(std::string& other) {
+    bytes_.swap(other);
+    offset_ = 0;
+  }
+  void clear(size_t kept_bytes) {
+    if (bytes_.capacity() > kept_bytes) std::string().swap(bytes_);
+    bytes_.clear();
     offset_ = 0;
   }
 
@@ -80,6 +86,9 @@ struct Stream {
   InferCall* call = nullptr;   // while queued or running; not owned
   StreamBuffer out;            // response bytes towards the client
   std::unique_ptr<Forward> forward;
+
+  // As good as new; buffers up to `kept_bytes` stay.
+  void recycle(size_t kept_bytes);
 };
 
 }  // namespace penstock

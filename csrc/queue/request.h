@@ -38,6 +38,16 @@ class Request {
   void withdraw() { withdrawn_.store(true, std::memory_order_relaxed); }
   bool withdrawn() const { return withdrawn_.load(std::memory_order_relaxed); }
 
+ protected:
+  // Makes an answered request as good as new; its memory is kept.
+  void reset() {
+    target.reset();
+    bound.clear();
+    deadline_ns = kNever;
+    priority = 0;
+    withdrawn_.store(false, std::memory_order_relaxed);
+  }
+
  private:
   friend class Queue;
   std::atomic<bool> withdrawn_{false};
