@@ -137,6 +137,11 @@ def interpreter(venv):
     return venv / "bin" / "python"
 
 
+def pip(python):
+    """Return the start of a command that installs, with no chatter but errors."""
+    return [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+
+
 def make_venv(venv):
     """Make the virtual environment where there is none that works."""
     python = interpreter(venv)
@@ -148,6 +153,8 @@ def make_venv(venv):
     say(f"making {venv} with Python {sys.version.split()[0]}")
     shutil.rmtree(str(venv), ignore_errors=True)
     quietly([sys.executable, "-m", "venv", str(venv)], "making the virtual environment")
+    # The resolver of a distribution's pip can take minutes where a recent one takes seconds.
+    quietly([*pip(python), "--upgrade", "pip"], "upgrading pip")
 
 
 # Stamps
@@ -223,14 +230,13 @@ def prepare(venv, extras):
     packages = Stamp(venv / f"penstock-{'-'.join(extras)}.stamp", digest((), wanted, identity))
     linked = Stamp(venv / "penstock.stamp", digest((), project, identity, str(ROOT)))
     built = Stamp(ROOT / "build" / "native.stamp", digest(NATIVE, identity, compiler(), lacking))
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
     if not packages.fresh():
         say(f"installing what penstock[{','.join(extras)}] needs")
-        quietly([*pip, *wanted], "installing")
+        quietly([*pip(python), *wanted], "installing")
         packages.write()
     if not linked.fresh():
         say("compiling and installing penstock")
-        quietly([*pip, "--no-build-isolation", "--no-deps", "-e", str(ROOT)], "installing penstock")
+        quietly([*pip(python), "--no-build-isolation", "--no-deps", "-e", str(ROOT)], "installing penstock")
         linked.write()
         built.write()
     if not built.fresh():

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from serving import ServerProcess
 
 FRONTS = ("native", "grpcio")
+
+# The same examples each time, however slow the machine; --hypothesis-profile=default looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
 
 
 @pytest.fixture

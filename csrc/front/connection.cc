@@ -18,10 +18,11 @@ constexpr size_t kSendChunk = 1 << 16;
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kRest = 2 * kSecond;  // idle for so long, a connection gives its frame buffer back
 constexpr int64_t kDrainNotice = kSecond / 5;  // between the two GOAWAYs: what was on its way still arrives
-constexpr double kPingBurst = 100, kPingsPerTick = 0.5;
+constexpr double kPingBurst = 100, kPingsPerTick = 0.5;  // SETTINGS count as pings: both cost an answer
 constexpr double kResetBurst = 1000, kResetsPerTick = 25;
 // A header list this many times over the limit is an attack, not a mistake.
 constexpr size_t kHeaderAttack = 8;
+constexpr size_t kLoggedModelBytes = 255;  // no model has a longer name
 
 constexpr std::string_view kInferPath = "/inference.GRPCInferenceService/ModelInfer";
 
@@ -31,7 +32,7 @@ bool lasts(std::string_view path) {
 
 std::string printable_id(std::string_view value) {
   const bool good = !value.empty() && value.size() <= 64 &&
-                    std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < '\x7F'; });
+                    std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < '\x7F'; });
   return good ? std::string(value) : std::string();
 }
 
@@ -79,6 +80,7 @@ bool Connection::start() {
     return false;
   }
   started_ = true;
+  if (drain_ns_ != 0) drain();
   flush();
   return !closed_;
 }
@@ -115,7 +117,7 @@ void Connection::read() {
 void Connection::feed(const uint8_t* data, size_t size) {
   const auto taken = nghttp2_session_mem_recv(session_, data, size);
   if (taken >= 0) return;
-  loop_->counters().connections_cut.fetch_add(1, std::memory_order_relaxed);
+  cut();
   // Whatever GOAWAY nghttp2 prepared explains it to the client.
   flush();
   close();
@@ -189,7 +191,7 @@ void Connection::tick(int64_t now) {
   ping_budget_ = std::min(kPingBurst, ping_budget_ + kPingsPerTick);
   reset_budget_ = std::min(kResetBurst, reset_budget_ + kResetsPerTick);
   if (!greeted_) {
-    if (now - opened_ns_ > settings.handshake_ns || draining()) close();
+    if (now > (drain_ns_ == 0 ? opened_ns_ + settings.handshake_ns : drain_ns_ + kDrainNotice)) close();
     return;
   }
   if (drain_phase_ == 1 && now - drain_ns_ > kDrainNotice) {
@@ -230,10 +232,10 @@ void Connection::tick(int64_t now) {
 }
 
 void Connection::drain() {
-  if (drain_phase_ > 0) return;
-  if (!started_) return close();
+  if (drain_ns_ == 0) drain_ns_ = loop_->now();
+  // A connection that was just made may have sent a call already.
+  if (drain_phase_ > 0 || !started_) return;
   drain_phase_ = 1;
-  drain_ns_ = loop_->now();
   nghttp2_submit_shutdown_notice(session_);
   loop_->mark_dirty(this);
 }
@@ -246,26 +248,29 @@ int32_t Connection::pressing_streams() const {
   return count + (unsent_.empty() ? 0 : 1);
 }
 
+bool Connection::cut() {
+  if (std::exchange(cut_, true)) return false;
+  loop_->counters().connections_cut.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
 void Connection::on_ping() {
   ping_budget_ -= 1;
   if (ping_budget_ < 0) {
     // The reason that gRPC clients know, and slow down for.
     constexpr std::string_view kReason = "too_many_pings";
-    if (cut_) return;
-    cut_ = true;
-    loop_->counters().connections_cut.fetch_add(1, std::memory_order_relaxed);
+    if (!cut()) return;
     nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
                           NGHTTP2_ENHANCE_YOUR_CALM, reinterpret_cast<const uint8_t*>(kReason.data()), kReason.size());
   }
 }
 
+// Headers that nghttp2 could not send, for example because they are too large: the client must not wait for them.
+void Connection::on_unsent(Stream* stream) { reset(stream, NGHTTP2_INTERNAL_ERROR); }
+
 void Connection::on_reset_by_client() {
   reset_budget_ -= 1;
-  if (reset_budget_ < 0 && !cut_) {
-    cut_ = true;
-    loop_->counters().connections_cut.fetch_add(1, std::memory_order_relaxed);
-    nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
-  }
+  if (reset_budget_ < 0 && cut()) nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 // -- streams ------------------------------------------------------------------------------------
@@ -371,7 +376,6 @@ void Connection::on_request(Stream* stream, bool ended) {
 }
 
 void Connection::on_data(Stream* stream, std::string_view data) {
-  stream->progress_ns = loop_->now();
   if (stream->kind == Stream::Kind::kForward) {
     nghttp2_session_consume_connection(session_, data.size());
     stream->forward->to_upstream.append(data);
@@ -380,6 +384,7 @@ void Connection::on_data(Stream* stream, std::string_view data) {
   }
   nghttp2_session_consume(session_, stream->id, data.size());
   if (stream->kind != Stream::Kind::kInfer) return;
+  stream->progress_ns = loop_->now();
   const size_t limit = loop_->settings().max_message_bytes;
   std::string& body = stream->body;
   body.append(data);
@@ -406,6 +411,7 @@ void Connection::on_end(Stream* stream) {
     loop_->upstream().resume(stream);
   } else if (stream->kind == Stream::Kind::kInfer && stream->call == nullptr) {
     infer(stream);
+    loop_->scratch().clear();
   }
 }
 
@@ -490,7 +496,8 @@ void Connection::answer(InferCall* call) {
   nghttp2_data_provider provider{};
   provider.read_callback = read_server_data;
   nghttp2_submit_response(session_, stream->id, headers, 2, &provider);
-  ping_budget_ = kPingBurst;
+  // A client that works may cancel as often as it gets answers.
+  reset_budget_ = std::min(kResetBurst, reset_budget_ + 1);
   loop_->mark_dirty(this);
 }
 
@@ -505,7 +512,8 @@ void Connection::fail(Stream* stream, Status status, std::string_view model) {
   buffered_bytes_ -= stream->body.size();
   std::string().swap(stream->body);
   std::string id = stream->request_id.empty() ? loop_->next_request_id() : stream->request_id;
-  if (status.code == Code::kInternal && model.empty() == false) status.message += "; request id " + id;
+  clip_status_message(&status.message);
+  if (status.code == Code::kInternal && !model.empty()) status.message += "; request id " + id;
 
   const bool busy = status.code == Code::kResourceExhausted && status.message.rfind("queue of ", 0) == 0;
   const Code code = loop_->settings().triton_codes && (busy || status.code == Code::kDeadlineExceeded)
@@ -520,7 +528,7 @@ void Connection::fail(Stream* stream, Status status, std::string_view model) {
   stream->responding = true;
   nghttp2_submit_response(session_, stream->id, headers.data(), headers.size(), nullptr);
   loop_->mark_dirty(this);
-  loop_->failures().add({std::move(id), std::string(model), peer_, std::move(status)});
+  loop_->failures().add({std::move(id), std::string(model.substr(0, kLoggedModelBytes)), peer_, std::move(status)});
 }
 
 void Connection::http_error(Stream* stream, const char* status) {
@@ -539,7 +547,11 @@ void Connection::reset(Stream* stream, uint32_t error_code) {
 // Data of an answer, then its trailers. Called by nghttp2 when the client has room for more.
 int64_t Connection::read_response(Stream* stream, uint8_t* buffer, size_t size, uint32_t* flags) {
   const size_t count = stream->out.take(buffer, size);
-  if (count > 0) stream->progress_ns = loop_->now();
+  if (count > 0) {
+    stream->progress_ns = loop_->now();
+    // Clients measure the way by pings while data comes.
+    ping_budget_ = kPingBurst;
+  }
   Forward* forward = stream->forward.get();
   if (forward == nullptr) {
     if (stream->out.empty()) {
@@ -573,7 +585,7 @@ void Connection::forward_headers(Stream* stream) {
   nghttp2_submit_response(session_, stream->id, headers.data(), headers.size(),
                           forward->upstream_ended ? nullptr : &provider);
   forward->response.clear();
-  ping_budget_ = kPingBurst;
+  reset_budget_ = std::min(kResetBurst, reset_budget_ + 1);
   loop_->mark_dirty(this);
 }
 

@@ -36,7 +36,8 @@ class Connection : public EventHandler {
   void flush();
   // Four times a second: time limits.
   void tick(int64_t now);
-  // No new streams; closes when those that are open are done.
+  // No new streams; closes when those that are open are done. One that is being made gets as far as a call that
+  // is on its way already.
   void drain();
   void close();
 
@@ -53,7 +54,6 @@ class Connection : public EventHandler {
   void reset(Stream* stream, uint32_t error_code);
 
   bool closed() const { return closed_; }
-  bool draining() const { return drain_phase_ > 0; }
   // The second GOAWAY of a drain is still to come.
   bool settling() const { return drain_phase_ < 2; }
   // Streams that a drain waits for.
@@ -61,6 +61,7 @@ class Connection : public EventHandler {
   const std::string& peer() const { return peer_; }
 
   bool dirty = false;           // waits for the loop to flush it
+  bool again = false;           // waits for the loop to read on
   Connection* previous = nullptr;
   Connection* next = nullptr;
 
@@ -86,7 +87,11 @@ class Connection : public EventHandler {
   void refuse(Stream* stream, Status status, std::string_view model = {});
   void http_error(Stream* stream, const char* status);
   int64_t read_response(Stream* stream, uint8_t* buffer, size_t size, uint32_t* flags);
+  // The client broke a limit or the protocol: closes once what is to be sent is. False when that was known.
+  bool cut();
+  // A frame that asks for nothing but an answer to itself.
   void on_ping();
+  void on_unsent(Stream* stream);
   void on_reset_by_client();
 
   Loop* const loop_;
@@ -111,7 +116,7 @@ class Connection : public EventHandler {
   int64_t activity_ns_;        // bytes moved either way
   int64_t sent_ns_;            // bytes went out
   int64_t probe_ns_ = 0;       // a ping is on its way since then
-  int64_t drain_ns_ = 0;
+  int64_t drain_ns_ = 0;       // when the drain began
   double ping_budget_;
   double reset_budget_;
 };

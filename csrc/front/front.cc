@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 namespace penstock {
@@ -84,18 +84,21 @@ Status Front::start() {
 }
 
 bool Front::drain(int64_t timeout_ns) {
-  for (auto& loop : loops_) loop->drain();
   const int64_t deadline = now_ns() + timeout_ns;
-  for (auto& loop : loops_) {
-    while (!loop->drained()) {
-      if (now_ns() >= deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+  std::unique_lock<std::mutex> lock(stop_mutex_);
+  for (auto& loop : loops_) loop->drain();
+  for (;;) {
+    if (stopping_) return false;
+    if (std::all_of(loops_.begin(), loops_.end(), [](auto& loop) { return loop->drained(); })) return true;
+    if (now_ns() >= deadline) return false;
+    stopped_.wait_for(lock, std::chrono::milliseconds(10));
   }
-  return true;
 }
 
 void Front::stop() {
+  std::lock_guard<std::mutex> guard(stop_mutex_);
+  stopping_ = true;
+  stopped_.notify_all();
   for (auto& loop : loops_) loop->stop();
   loops_.clear();
 }

@@ -2,8 +2,10 @@
 #ifndef PENSTOCK_FRONT_FRONT_H_
 #define PENSTOCK_FRONT_FRONT_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,7 @@
 
 namespace penstock {
 
-// start(), drain(), stop() in this order, by one thread, without the GIL. statistics by any thread.
+// start() once, by one thread; the others by any thread. All without the GIL.
 class Front {
  public:
   Front(FrontSettings settings, std::shared_ptr<const Routes> routes);
@@ -27,9 +29,9 @@ class Front {
   uint16_t port() const { return port_; }
 
   // Takes no new connections and streams, and waits until the calls that are open are answered. False when
-  // `timeout_ns` passed first.
+  // `timeout_ns` passed or stop() came first.
   bool drain(int64_t timeout_ns);
-  // Closes every connection and ends the threads. Idempotent.
+  // Closes every connection and ends the threads; a drain() that waits returns. Idempotent.
   void stop();
 
   FrontCounters& counters() { return shared_->counters; }
@@ -41,6 +43,9 @@ class Front {
   const std::shared_ptr<FrontShared> shared_;
   uint16_t port_ = 0;
   std::vector<std::unique_ptr<Loop>> loops_;
+  std::mutex stop_mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
 };
 
 }  // namespace penstock

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <new>
 
 namespace penstock {
 
@@ -65,7 +66,17 @@ void InferCall::recycle(size_t kept_bytes) {
 
 // The call may be deleted as soon as it is posted: the mailbox is kept by a copy.
 void InferCall::deliver(const BatchOutputs& outputs, int64_t first_row) {
-  encode_infer_response(id, outputs, bound.outputs, first_row, bound.rows, &response);
+  const auto lose = [this](const char* why) {
+    std::string().swap(response);
+    status = {Code::kInternal, "inference failed", why};
+  };
+  try {
+    if (!encode_infer_response(id, outputs, bound.outputs, first_row, bound.rows, &response)) {
+      lose("the response is larger than a protobuf message can be");
+    }
+  } catch (const std::bad_alloc&) {
+    lose("no memory for the response");
+  }
   const std::shared_ptr<Mailbox> mailbox = mailbox_;
   mailbox->post(this);
 }

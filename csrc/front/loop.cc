@@ -140,41 +140,51 @@ void Loop::mark_dirty(Connection* connection) {
   dirty_.push_back(connection);
 }
 
+void Loop::read_again(Connection* connection) {
+  if (connection->again) return;
+  connection->again = true;
+  again_.push_back(connection);
+}
+
 void Loop::mark_dirty(Upstream* upstream) { upstream->dirty = true; }
 
 void Loop::forget(Connection* connection) { dead_.push_back(connection); }
 
-void Loop::on_events(uint32_t) {
+// False when no client waits, or none can be taken now.
+bool Loop::accept_one() {
   FrontCounters& counters = shared_->counters;
-  for (int i = 0; i < kEventsPerTurn; ++i) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      // Out of descriptors: the next tick tries again, instead of this turn for ever.
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        watch(listener_, this, 0, true);
-        accepting_ = false;
-      }
-      return;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) {
+    // Out of descriptors: the next tick tries again, instead of this turn for ever.
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      watch(listener_, this, 0, true);
+      accepting_ = false;
     }
-    if (counters.connections.load(std::memory_order_relaxed) >= shared_->settings.max_connections) {
-      counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
-      close(fd);
-      continue;
-    }
-    const int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    std::unique_ptr<Transport> transport = shared_->tls ? shared_->tls->wrap(fd) : plain_transport(fd);
-    if (transport == nullptr) continue;
-    auto* connection = new Connection(this, std::move(transport), peer_name(address));
-    connection->next = connections_;
-    if (connections_ != nullptr) connections_->previous = connection;
-    connections_ = connection;
-    counters.connections.fetch_add(1, std::memory_order_relaxed);
-    counters.connections_total.fetch_add(1, std::memory_order_relaxed);
+    return errno == ECONNABORTED;
   }
+  if (counters.connections.load(std::memory_order_relaxed) >= shared_->settings.max_connections) {
+    counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
+    close(fd);
+    return true;
+  }
+  const int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  std::unique_ptr<Transport> transport = shared_->tls ? shared_->tls->wrap(fd) : plain_transport(fd);
+  if (transport == nullptr) return true;
+  auto* connection = new Connection(this, std::move(transport), peer_name(address));
+  connection->next = connections_;
+  if (connections_ != nullptr) connections_->previous = connection;
+  connections_ = connection;
+  counters.connections.fetch_add(1, std::memory_order_relaxed);
+  counters.connections_total.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Loop::on_events(uint32_t) {
+  for (int i = 0; i < kEventsPerTurn && accept_one(); ++i) continue;
 }
 
 void Loop::answer_calls() {
@@ -232,8 +242,18 @@ void Loop::reap() {
   }
 }
 
+// Sends what there is to send and deletes what was closed: until neither leaves anything of the other to do.
+void Loop::settle() {
+  do {
+    flush_dirty();
+    reap();
+  } while (upstream_.dirty || !dirty_.empty() || !dead_.empty());
+}
+
 void Loop::begin_drain() {
   drain_begun_ = true;
+  // Clients that the system has greeted already may have sent a call.
+  for (int i = 0; i < 4096 && accept_one(); ++i) continue;
   close(listener_);
   listener_ = -1;
   for (Connection* connection = connections_; connection != nullptr;) {
@@ -271,7 +291,10 @@ void Loop::turn() {
   bool answered = false;
   std::vector<Connection*> again;
   again.swap(again_);
-  for (Connection* connection : again) connection->on_events(EPOLLIN);
+  for (Connection* connection : again) {
+    connection->again = false;
+    connection->on_events(EPOLLIN);
+  }
   for (int i = 0; i < count; ++i) {
     auto* handler = static_cast<EventHandler*>(events[i].data.ptr);
     if (handler == nullptr) {
@@ -282,18 +305,12 @@ void Loop::turn() {
   }
   submit_calls();
   if (answered) answer_calls();
-  flush_dirty();
-  reap();
-  flush_dirty();
-  if (draining_.load(std::memory_order_acquire) && !drain_begun_) {
-    begin_drain();
-    flush_dirty();
-  }
+  if (draining_.load(std::memory_order_acquire) && !drain_begun_) begin_drain();
+  settle();
   if (now_ - ticked_ns_ >= kTickNs) {
     tick();
-    flush_dirty();
+    settle();
   }
-  reap();
 }
 
 void Loop::run() {

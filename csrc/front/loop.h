@@ -83,7 +83,8 @@ class Loop : public EventHandler {
   void submit(InferCall* call) { submitted_.push_back(call); }
   void mark_dirty(Connection* connection);
   void mark_dirty(Upstream* upstream);
-  void read_again(Connection* connection) { again_.push_back(connection); }
+  // There may be more to read than its turn allowed.
+  void read_again(Connection* connection);
   void watch(int fd, EventHandler* handler, uint32_t events, bool known);
   void forget(Connection* connection);
 
@@ -91,10 +92,12 @@ class Loop : public EventHandler {
 
  private:
   void run();
+  bool accept_one();
   void turn();
   void answer_calls();
   void submit_calls();
   void flush_dirty();
+  void settle();
   void tick();
   void reap();
   void begin_drain();

@@ -41,6 +41,7 @@ struct ServerCallbacks {
     const uint8_t type = frame->hd.type;
     if (type == NGHTTP2_SETTINGS) {
       connection->greeted_ = true;
+      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) connection->on_ping();
       return 0;
     }
     if (type == NGHTTP2_PING) {
@@ -70,6 +71,13 @@ struct ServerCallbacks {
     if (last && nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0) {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     }
+    return 0;
+  }
+
+  static int frame_not_sent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    Connection* connection = self(user);
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (Stream* stream = connection->find(frame->hd.stream_id)) connection->on_unsent(stream);
     return 0;
   }
 
@@ -105,6 +113,7 @@ Callbacks make_callbacks() {
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(raw, ServerCallbacks::data_chunk);
   nghttp2_session_callbacks_set_on_frame_recv_callback(raw, ServerCallbacks::frame_received);
   nghttp2_session_callbacks_set_on_frame_send_callback(raw, ServerCallbacks::frame_sent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(raw, ServerCallbacks::frame_not_sent);
   nghttp2_session_callbacks_set_on_stream_close_callback(raw, ServerCallbacks::stream_closed);
   return {raw, nghttp2_session_callbacks_del};
 }
@@ -116,7 +125,8 @@ Option make_option() {
   nghttp2_option_set_no_closed_streams(raw, 1);
   nghttp2_option_set_max_outbound_ack(raw, 1000);
 #ifdef PENSTOCK_NGHTTP2_RESET_LIMIT
-  nghttp2_option_set_stream_reset_rate_limit(raw, 1000, 100);
+  // The connection counts resets itself, and lets a client that works do more of them.
+  nghttp2_option_set_stream_reset_rate_limit(raw, 100'000, 10'000);
 #endif
 #ifdef PENSTOCK_NGHTTP2_CONTINUATIONS
   nghttp2_option_set_max_continuations(raw, 8);

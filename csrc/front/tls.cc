@@ -94,6 +94,11 @@ Status TlsContext::load(const FrontSettings& settings, std::unique_ptr<TlsContex
   SSL_CTX_set_mode(raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_options(raw, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_alpn_select_cb(raw, select_h2, nullptr);
+  // What a client resumes must have been agreed with this server; without it none that showed a certificate can.
+  constexpr unsigned char kSessions[] = "penstock";
+  SSL_CTX_set_session_id_context(raw, kSessions, sizeof kSessions - 1);
+  // A key that needs a passphrase is refused, not asked for on the terminal.
+  SSL_CTX_set_default_passwd_cb(raw, [](char*, int, int, void*) { return 0; });
   const auto refuse = [](const char* what, const std::string& path) {
     return Status::invalid(std::string("tls.") + what + " \"" + path + "\": " + last_error());
   };

@@ -51,6 +51,13 @@ bool parse_grpc_timeout(std::string_view text, int64_t* ns) {
   return true;
 }
 
+void clip_status_message(std::string* message) {
+  if (message->size() <= kMaxStatusMessageBytes) return;
+  size_t size = kMaxStatusMessageBytes;
+  while (size > 0 && (static_cast<uint8_t>((*message)[size]) & 0xC0) == 0x80) --size;
+  message->resize(size);
+}
+
 std::string encode_grpc_message(std::string_view message) {
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;

@@ -24,6 +24,12 @@ GrpcPrefix read_grpc_prefix(const char* prefix);
 // "100m" → 100,000,000 ns: at most eight digits and one of H M S m u n. False when malformed.
 bool parse_grpc_timeout(std::string_view text, int64_t* ns);
 
+// Longest status message in bytes of UTF-8: a client's name of a tensor may be of any length, but its headers
+// may not. The Python services cut at the same place.
+inline constexpr size_t kMaxStatusMessageBytes = 1024;
+// Cuts to that length, at a character; `message` is UTF-8.
+void clip_status_message(std::string* message);
+
 // Percent-encodes what grpc-message may not carry as it is.
 std::string encode_grpc_message(std::string_view message);
 

@@ -1,5 +1,6 @@
 #include "wire/infer_request.h"
 
+#include "wire/grpc_framing.h"
 #include "wire/protobuf.h"
 #include "wire/tensor_contents.h"
 
@@ -13,8 +14,7 @@ bool text(Reader* reader, std::string_view* value) {
 }
 
 // InferParameter, a oneof: the last member set wins. `value` keeps what an earlier part of the message set.
-bool parse_parameter_value(std::string_view bytes, Parameter* value) {
-  Reader reader(bytes);
+bool parse_parameter_value(Reader reader, Parameter* value) {
   while (!reader.done()) {
     uint32_t field, type;
     if (!reader.tag(&field, &type)) return false;
@@ -37,11 +37,16 @@ bool parse_parameter_value(std::string_view bytes, Parameter* value) {
   return true;
 }
 
+bool is_read(std::string_view key) {
+  return key == "priority" || key == "timeout" || key == "shared_memory_region" || key == "classification";
+}
+
 bool parse_parameter(Reader* outer, Parameters* parameters) {
   std::string_view bytes;
   if (!outer->bytes(&bytes)) return false;
-  Reader reader(bytes);
+  Reader reader = outer->nested(bytes);
   Parameter parameter;
+  bool known = true;
   while (!reader.done()) {
     uint32_t field, type;
     if (!reader.tag(&field, &type)) return false;
@@ -49,20 +54,36 @@ bool parse_parameter(Reader* outer, Parameters* parameters) {
       if (!text(&reader, &parameter.key)) return false;
     } else if (field == 2 && type == protobuf::kBytes) {
       std::string_view value;
-      if (!reader.bytes(&value) || !parse_parameter_value(value, &parameter)) return false;
-    } else if (!reader.skip(field, type)) {
-      return false;
+      if (!reader.bytes(&value) || !parse_parameter_value(reader.nested(value), &parameter)) return false;
+    } else {
+      known = false;
+      if (!reader.skip(field, type)) return false;
+    }
+  }
+  // As in upb, the runtime of Python and others: an entry that holds an unknown field is one itself.
+  if (!known || !is_read(parameter.key)) return true;
+  for (Parameter& earlier : *parameters) {
+    if (earlier.key == parameter.key) {
+      earlier = parameter;
+      return true;
     }
   }
   parameters->push_back(parameter);
   return true;
 }
 
+// More dims than any tensor has, and more than fit a status message that shows them.
+constexpr size_t kKeptDims = kMaxStatusMessageBytes;
+
+void add_dim(uint64_t dim, std::vector<int64_t>* shape) {
+  if (shape->size() < kKeptDims) shape->push_back(static_cast<int64_t>(dim));
+}
+
 bool parse_shape(Reader* reader, uint32_t type, std::vector<int64_t>* shape) {
   uint64_t dim;
   if (type == protobuf::kVarint) {
     if (!reader->varint(&dim)) return false;
-    shape->push_back(static_cast<int64_t>(dim));
+    add_dim(dim, shape);
     return true;
   }
   std::string_view packed;
@@ -70,13 +91,12 @@ bool parse_shape(Reader* reader, uint32_t type, std::vector<int64_t>* shape) {
   Reader dims(packed);
   while (!dims.done()) {
     if (!dims.varint(&dim)) return false;
-    shape->push_back(static_cast<int64_t>(dim));
+    add_dim(dim, shape);
   }
   return true;
 }
 
-bool parse_input(std::string_view bytes, RequestTensor* tensor) {
-  Reader reader(bytes);
+bool parse_input(Reader reader, RequestTensor* tensor) {
   while (!reader.done()) {
     uint32_t field, type;
     if (!reader.tag(&field, &type)) return false;
@@ -93,7 +113,7 @@ bool parse_input(std::string_view bytes, RequestTensor* tensor) {
       std::string_view contents;
       uint64_t elements = 0;
       ok = reader.bytes(&contents) && count_tensor_contents(contents, &elements);
-      tensor->contents.push_back(contents);
+      if (elements > 0) tensor->contents.push_back(contents);
       tensor->content_elements += elements;
     } else {
       ok = reader.skip(field, type);
@@ -103,8 +123,7 @@ bool parse_input(std::string_view bytes, RequestTensor* tensor) {
   return true;
 }
 
-bool parse_output(std::string_view bytes, RequestedOutput* output) {
-  Reader reader(bytes);
+bool parse_output(Reader reader, RequestedOutput* output) {
   while (!reader.done()) {
     uint32_t field, type;
     if (!reader.tag(&field, &type)) return false;
@@ -121,9 +140,34 @@ bool parse_output(std::string_view bytes, RequestedOutput* output) {
   return true;
 }
 
+bool parse_next_input(Reader* reader, InferRequest* request) {
+  std::string_view bytes;
+  if (!reader->bytes(&bytes)) return false;
+  RequestTensor spare;
+  RequestTensor* input = &spare;
+  if (request->input_count++ < kKeptTensors) input = &request->inputs.emplace_back();
+  if (!parse_input(reader->nested(bytes), input)) return false;
+  request->typed_contents |= input->content_elements > 0;
+  return true;
+}
+
+bool parse_next_output(Reader* reader, InferRequest* request) {
+  std::string_view bytes;
+  if (!reader->bytes(&bytes)) return false;
+  RequestedOutput spare;
+  const bool kept = request->outputs.size() < kKeptTensors;
+  return parse_output(reader->nested(bytes), kept ? &request->outputs.emplace_back() : &spare);
+}
+
+bool parse_next_raw(Reader* reader, InferRequest* request) {
+  std::string_view bytes;
+  if (!reader->bytes(&bytes)) return false;
+  if (request->raw_count++ < kKeptTensors) request->raw_contents.push_back(bytes);
+  return true;
+}
+
 bool parse(std::string_view bytes, InferRequest* request) {
   Reader reader(bytes);
-  std::string_view nested;
   while (!reader.done()) {
     uint32_t field, type;
     if (!reader.tag(&field, &type)) return false;
@@ -146,13 +190,13 @@ bool parse(std::string_view bytes, InferRequest* request) {
         ok = parse_parameter(&reader, &request->parameters);
         break;
       case 5:
-        ok = reader.bytes(&nested) && parse_input(nested, &request->inputs.emplace_back());
+        ok = parse_next_input(&reader, request);
         break;
       case 6:
-        ok = reader.bytes(&nested) && parse_output(nested, &request->outputs.emplace_back());
+        ok = parse_next_output(&reader, request);
         break;
       default:
-        ok = reader.bytes(&request->raw_contents.emplace_back());
+        ok = parse_next_raw(&reader, request);
         break;
     }
     if (!ok) return false;
@@ -294,6 +338,17 @@ Status bind_outputs(const InferRequest& request, const Signature& signature, Bou
   return {};
 }
 
+// Room for what is usual stays.
+template <typename T>
+void empty(std::vector<T>* items) {
+  constexpr size_t kUsual = 256;
+  if (items->capacity() > kUsual) {
+    std::vector<T>().swap(*items);
+  } else {
+    items->clear();
+  }
+}
+
 }  // namespace
 
 const Parameter* find_parameter(const Parameters& parameters, std::string_view key) {
@@ -306,9 +361,11 @@ const Parameter* find_parameter(const Parameters& parameters, std::string_view k
 void InferRequest::clear() {
   model_name = model_version = id = {};
   parameters.clear();
-  inputs.clear();
-  outputs.clear();
-  raw_contents.clear();
+  empty(&inputs);
+  empty(&outputs);
+  empty(&raw_contents);
+  input_count = raw_count = 0;
+  typed_contents = false;
 }
 
 void BoundRequest::clear() {
@@ -369,18 +426,13 @@ Status read_hints(const InferRequest& request, RequestHints* hints) {
 
 Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound) {
   bound->clear();
-  const bool raw = !request.raw_contents.empty();
-  if (raw) {
-    for (const RequestTensor& tensor : request.inputs) {
-      if (tensor.content_elements > 0) {
-        return Status::invalid("raw_input_contents and typed contents must not be mixed");
-      }
-    }
-    if (request.raw_contents.size() != request.inputs.size()) {
-      return Status::invalid("raw_input_contents holds " + std::to_string(request.raw_contents.size()) +
-                             " buffers; expected " + std::to_string(request.inputs.size()) +
-                             ", one for each input");
-    }
+  const bool raw = request.raw_count > 0;
+  if (raw && request.typed_contents) {
+    return Status::invalid("raw_input_contents and typed contents must not be mixed");
+  }
+  if (raw && request.raw_count != request.input_count) {
+    return Status::invalid("raw_input_contents holds " + std::to_string(request.raw_count) + " buffers; expected " +
+                           std::to_string(request.input_count) + ", one for each input");
   }
   const size_t n = signature.inputs.size();
   bound->inputs.resize(n);

@@ -26,7 +26,7 @@ struct Parameter {
   bool is_integer() const { return kind == Kind::kInt64 || kind == Kind::kUint64; }
 };
 
-// Last entry of a key wins, as in a protobuf map.
+// One entry for each key that Penstock reads; the last one of a key wins, as in a protobuf map.
 using Parameters = std::vector<Parameter>;
 const Parameter* find_parameter(const Parameters& parameters, std::string_view key);
 
@@ -45,6 +45,10 @@ struct RequestedOutput {
   Parameters parameters;
 };
 
+// Tensors, outputs and buffers that are kept of one request, more than any signature has. Those beyond are
+// parsed and counted: a message of a million empty tensors must not take a hundred times its size.
+inline constexpr size_t kKeptTensors = 1 << 16;
+
 // Views into the bytes that were parsed: valid as long as they are.
 struct InferRequest {
   std::string_view model_name;
@@ -54,7 +58,11 @@ struct InferRequest {
   std::vector<RequestTensor> inputs;
   std::vector<RequestedOutput> outputs;
   std::vector<std::string_view> raw_contents;
+  uint64_t input_count = 0;      // kept or not
+  uint64_t raw_count = 0;
+  bool typed_contents = false;   // some input has elements in a typed field
 
+  // Forgets everything; memory that an unusually large request took goes back.
   void clear();
 };
 

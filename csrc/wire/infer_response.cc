@@ -41,7 +41,7 @@ std::string_view slice_rows(const OutputColumn& column, bool batched, int64_t fi
   return {data + static_cast<size_t>(first) * column.row_bytes, static_cast<size_t>(rows) * column.row_bytes};
 }
 
-void encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
+bool encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
                            int64_t first_row, int64_t rows, std::string* out) {
   const Signature& signature = *batch.signature;
   const std::string_view model = batch.model;
@@ -55,6 +55,7 @@ void encode_infer_response(std::string_view id, const BatchOutputs& batch, const
     total += field_size(tensor_sizes(signature.outputs[index], column, signature.batched, rows).message);
     total += field_size(slice_rows(column, signature.batched, first_row, rows).size());
   }
+  if (total > kMaxProtobufBytes) return false;
   out->reserve(out->size() + kGrpcPrefixBytes + total);
   append_grpc_prefix(total, out);
   protobuf::Writer writer(out);
@@ -80,6 +81,7 @@ void encode_infer_response(std::string_view id, const BatchOutputs& batch, const
   for (uint16_t index : outputs) {
     writer.bytes(6, slice_rows(batch.columns[index], signature.batched, first_row, rows));
   }
+  return true;
 }
 
 }  // namespace penstock

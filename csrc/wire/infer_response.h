@@ -31,9 +31,13 @@ struct BatchOutputs {
 // Rows [first, first + rows) of one column; the whole column when the model is not batched.
 std::string_view slice_rows(const OutputColumn& column, bool batched, int64_t first, int64_t rows);
 
-// Appends the 5-byte gRPC prefix and the message. `outputs` are indices into the signature's outputs.
-void encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
-                           int64_t first_row, int64_t rows, std::string* out);
+// No protobuf message is larger.
+inline constexpr size_t kMaxProtobufBytes = (size_t{1} << 31) - 1;
+
+// Appends the 5-byte gRPC prefix and the message. `outputs` are indices into the signature's outputs. False, and
+// nothing appended, when the message would exceed kMaxProtobufBytes. Throws std::bad_alloc.
+[[nodiscard]] bool encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
+                                         int64_t first_row, int64_t rows, std::string* out);
 
 }  // namespace penstock
 

@@ -11,8 +11,6 @@ bool Reader::long_varint(uint64_t* value) {
   uint64_t result = 0;
   for (int shift = 0; shift < 70 && p_ < end_; shift += 7) {
     const uint8_t byte = *p_++;
-    // The tenth byte has room for one bit; the runtimes refuse more.
-    if (shift == 63 && byte > 1) return false;
     result |= static_cast<uint64_t>(byte & 0x7F) << shift;
     if (byte < 0x80) {
       *value = result;
@@ -22,7 +20,7 @@ bool Reader::long_varint(uint64_t* value) {
   return false;
 }
 
-bool Reader::skip(uint32_t field, uint32_t type, int depth) {
+bool Reader::skip(uint32_t field, uint32_t type) {
   uint64_t number;
   std::string_view ignored;
   switch (type) {
@@ -37,12 +35,15 @@ bool Reader::skip(uint32_t field, uint32_t type, int depth) {
       return fixed(&word);
     }
     case kStartGroup:
-      if (depth >= kMaxDepth) return false;
+      if (++depth_ > kMaxDepth) return false;
       for (;;) {
         uint32_t inner_field, inner_type;
         if (!tag(&inner_field, &inner_type)) return false;
-        if (inner_type == kEndGroup) return inner_field == field;
-        if (!skip(inner_field, inner_type, depth + 1)) return false;
+        if (inner_type == kEndGroup) {
+          --depth_;
+          return inner_field == field;
+        }
+        if (!skip(inner_field, inner_type)) return false;
       }
     default:
       return false;

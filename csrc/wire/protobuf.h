@@ -2,7 +2,8 @@
 //
 // The reader never copies and never allocates. Every method returns false on malformed input and then the
 // reader must not be used again. Accepts exactly what the protobuf runtimes accept: varints of at most ten
-// bytes, unknown groups to a depth of 100, any field number from 1 on.
+// bytes, of which bits beyond the 64th are dropped; tags of at most five; messages and unknown groups in each
+// other to a depth of 100; any field number from 1 on.
 #ifndef PENSTOCK_WIRE_PROTOBUF_H_
 #define PENSTOCK_WIRE_PROTOBUF_H_
 
@@ -18,8 +19,11 @@ enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kStartGroup = 
 class Reader {
  public:
   Reader(const uint8_t* begin, const uint8_t* end) : p_(begin), end_(end) {}
-  explicit Reader(std::string_view bytes)
-      : p_(reinterpret_cast<const uint8_t*>(bytes.data())), end_(p_ + bytes.size()) {}
+  explicit Reader(std::string_view bytes, int depth = 0)
+      : p_(reinterpret_cast<const uint8_t*>(bytes.data())), end_(p_ + bytes.size()), depth_(depth) {}
+
+  // Reads a message that is a field of this one.
+  Reader nested(std::string_view bytes) const { return Reader(bytes, depth_ + 1); }
 
   bool done() const { return p_ == end_; }
 
@@ -34,7 +38,8 @@ class Reader {
   // Reads a tag; `field` is at least 1 and `type` one of WireType.
   bool tag(uint32_t* field, uint32_t* type) {
     uint64_t value;
-    if (!varint(&value) || value > UINT32_MAX) return false;
+    const uint8_t* begin = p_;
+    if (!varint(&value) || value > UINT32_MAX || p_ - begin > 5) return false;
     *field = static_cast<uint32_t>(value >> 3);
     *type = static_cast<uint32_t>(value & 7);
     return *field != 0 && *type <= kFixed32;
@@ -57,13 +62,14 @@ class Reader {
   }
 
   // Skips the value of a field whose tag was just read.
-  bool skip(uint32_t field, uint32_t type, int depth = 0);
+  bool skip(uint32_t field, uint32_t type);
 
  private:
   bool long_varint(uint64_t* value);
 
   const uint8_t* p_;
   const uint8_t* end_;
+  int depth_ = 0;  // messages and groups around the next byte
 };
 
 inline size_t varint_size(uint64_t value) {

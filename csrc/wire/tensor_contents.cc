@@ -11,6 +11,8 @@ namespace {
 
 using protobuf::Reader;
 
+constexpr int kDepth = 2;  // the contents of an input of a request
+
 enum Field : uint32_t {
   kBoolField = 1,
   kIntField,
@@ -61,7 +63,7 @@ constexpr std::string_view kFieldNames[] = {"",
 // the bytes are malformed or the visitor stopped.
 template <typename Visit>
 bool for_each_element(std::string_view message, Visit visit) {
-  Reader reader(message);
+  Reader reader(message, kDepth);
   while (!reader.done()) {
     uint32_t field, type;
     if (!reader.tag(&field, &type)) return false;

@@ -57,7 +57,7 @@ class LimitsConfig(_Settings, frozen=True, kw_only=True):
     handshake_s: PositiveReal = 10.0
     """Time for a new connection to finish TLS and the HTTP/2 preface."""
     stall_s: PositiveReal = 60.0
-    """A connection with streams or unsent bytes that neither reads nor writes for this time is probed, then closed."""
+    """A busy connection that neither reads nor writes for this time is probed, then closed."""
 
 
 class ServerConfig(_Settings, frozen=True, kw_only=True):

@@ -362,7 +362,10 @@ cdef class Queue:
             request.bound.outputs.push_back(index)
         request.bound.rows = rows
         request.arrival_ns = begin
-        request.deadline_ns = INT64_MAX if timeout_s is None else begin + <int64_t>(timeout_s * 1e9)
+        # A year is as good as for ever, and keeps the sum from overflowing.
+        request.deadline_ns = INT64_MAX
+        if timeout_s is not None and timeout_s < 31_536_000:
+            request.deadline_ns = begin + <int64_t>(max(timeout_s, 0.0) * 1e9)
         request.priority = priority
         ticket.request = request
         ticket.future = future

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
 
-from penstock.bundle.manifest import GRAPH
-from penstock.errors import ModelNotFoundError
+from penstock.bundle.manifest import GRAPH, MANIFEST
+from penstock.errors import ConfigError, ModelNotFoundError
 
 __all__ = ["Repository", "is_model_name", "parse_version"]
 
@@ -35,12 +36,27 @@ class Repository:
 
     Notes
     -----
-    Names that are not model names, hidden and temporary directories, and versions without a graph
-    are passed over: a version that is being written is not seen before it is whole.
+    Names that are not model names, hidden and temporary directories, and directories without a graph
+    are passed over: a version that is being written is not seen before it is whole. A manifest is
+    written last, so a directory that has one but lost its graph is seen, as a version that does not load.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+
+    def check(self) -> None:
+        """Make sure that the root can be looked into.
+
+        Raises
+        ------
+        ConfigError
+            When it is not there, is no directory, or may not be read.
+        """
+        try:
+            with os.scandir(self.root):
+                pass
+        except OSError as error:
+            raise ConfigError(f'repository "{self.root}": expected a directory: {error.strerror}') from None
 
     def models(self) -> list[str]:
         """Return the names of the models with at least one version, sorted."""
@@ -78,11 +94,19 @@ class Repository:
     def _versions(self, name: str) -> list[int]:
         parent = self.root / name
         found = {parse_version(entry) for entry in _directories(parent)}
-        return sorted(v for v in found if v is not None and (parent / str(v) / GRAPH).is_file())
+        return sorted(v for v in found if v is not None and _is_version(parent / str(v)))
+
+
+def _is_version(path: Path) -> bool:
+    try:
+        return (path / GRAPH).is_file() or (path / MANIFEST).is_file()
+    except PermissionError:
+        return False
 
 
 def _directories(path: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []

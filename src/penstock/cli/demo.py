@@ -11,6 +11,8 @@ from penstock.cli.serve import Front
 
 __all__ = ["demo"]
 
+LOG_WIDTH = 110
+
 
 def demo(
     data: Annotated[
@@ -34,6 +36,7 @@ def demo(
 
     import lightgbm  # noqa: F401 - fails here, not half-way, where the extra is missing
     import onnxmltools  # noqa: F401
+    import uvloop
     from rich.console import Console
 
     from penstock.demo.census import find_data
@@ -41,9 +44,11 @@ def demo(
     from penstock.demo.report import print_report, to_dict
     from penstock.demo.story import Options, run
 
-    display = Display(Console(stderr=as_json))
+    console = Console(stderr=as_json)
+    display = Display(console if console.is_terminal else Console(stderr=as_json, width=LOG_WIDTH))
     options = Options(data=data or find_data(), repository=repository, front=front.value, quick=quick)
-    outcome = asyncio.run(run(options, display))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        outcome = runner.run(run(options, display))
     if as_json:
         print(json.dumps(to_dict(outcome)))
     else:

@@ -91,7 +91,7 @@ class Client:
         Connections, and requests under way at once over all of them.
     """
 
-    def __init__(self, address: str, model: str, connections: int = 4, in_flight: int = 64) -> None:
+    def __init__(self, address: str, model: str, connections: int = 4, in_flight: int = 32) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(connections)]
         self._calls = [channel.unary_unary(INFER) for channel in self._channels]

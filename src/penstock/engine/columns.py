@@ -160,15 +160,18 @@ def _text(array: _Array, spec: TensorSpec) -> _Array:
     if array.dtype.kind != "O":
         array = array.astype(object)
     for index, item in enumerate(array.flat):
-        if isinstance(item, str):
-            continue
-        if not isinstance(item, bytes):
-            raise SignatureError(
-                f'input "{spec.name}": expected str or bytes, got {type(item).__name__} in element {index}'
-            )
         try:
-            item.decode()
-        except UnicodeDecodeError:
+            if isinstance(item, bytes):
+                item.decode()
+            elif isinstance(item, str):
+                if not item.isascii():
+                    item.encode()
+            else:
+                kind = type(item).__name__
+                raise SignatureError(
+                    f'input "{spec.name}": expected str or bytes, got {kind} in element {index}'
+                )
+        except UnicodeError:
             raise SignatureError(f'input "{spec.name}": element {index} is not valid UTF-8') from None
     return array
 

@@ -47,13 +47,14 @@ class Engine:
     Raises
     ------
     ConfigError
-        When the repository is not a directory.
+        When the repository is not a directory, or may not be read. It may be empty.
 
     Notes
     -----
-    Every model is loaded before the constructor returns. One that does not load is logged, shown by
-    :meth:`models`, and fails no other. All methods may be called from any thread. Use as a context
-    manager, or call :meth:`close`.
+    Every model is loaded before the constructor returns, in the highest version that loads, unless
+    the configuration names one. What does not load is logged, shown by :meth:`models`, and fails
+    nothing else. All methods may be called from any thread. Use as a context manager, or call
+    :meth:`close`.
 
     Examples
     --------
@@ -222,6 +223,8 @@ class Engine:
             When the repository has no such model or version.
         BundleError
             When it does not load; what was active stays so.
+        ModelNotReadyError
+            When the engine is closed.
         """
         return self._model(model).load(version)
 
@@ -241,22 +244,26 @@ class Engine:
     def refresh(self) -> None:
         """Look at the repository again: load versions that are new, forget models that are gone.
 
+        Each model moves to the highest version that loads, or to the one that the configuration names.
         Models that were pinned or unloaded by a call stay as they are; failures are logged and shown by
         :meth:`models`, and tried again when the files of the version change.
+
+        Raises
+        ------
+        ConfigError
+            When the repository itself cannot be read; everything stays as it is.
         """
+        self._repository.check()
         names = self._repository.models()
         for name in names:
             try:
                 self._model(name).refresh()
-            except PenstockError as error:
-                _log.error("%s", error)
+            except PenstockError as error:  # gone meanwhile, or the engine is closed
+                _log.debug("%s", error)
         with self._lock:
-            gone = [model for name, model in self._models.items() if name not in names]
+            gone = [self._models.pop(name) for name in list(self._models) if name not in names]
         for model in gone:
-            model.unload()
-            with self._lock:
-                self._models.pop(model.name, None)
-            self._publish(model.name)
+            model.close("not in the repository")
 
     def models(self) -> list[ModelStatus]:
         """Return the state of every version in the repository, by name and number."""
@@ -309,12 +316,16 @@ class Engine:
         return self._routes
 
     def close(self) -> None:
-        """Answer what is queued, then free every model. May be called again."""
-        self._closed = True
+        """Answer what is queued, then free every model. May be called again.
+
+        Waits for running and queued requests up to ``server.drain_timeout_s`` a model; what is left
+        then is answered UNAVAILABLE.
+        """
         with self._lock:
+            self._closed = True
             models = list(self._models.values())
         for model in models:
-            model.unload(reason="the engine is closed")
+            model.close("the engine is closed")
 
     # -- internals -----------------------------------------------------------------------------
 
@@ -325,6 +336,8 @@ class Engine:
             return known
         self._repository.versions(name)  # raises ModelNotFoundError
         with self._lock:
+            if self._closed:
+                raise ModelNotReadyError(f'model "{name}" is not ready: the engine is closed')
             fresh = Model(name, self._repository, self._config, self._publish)
             return self._models.setdefault(name, fresh)
 

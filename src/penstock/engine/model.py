@@ -16,7 +16,7 @@ from penstock.engine.deployment import Deployment, LoadedVersion
 from penstock.engine.pipeline import Pipeline
 from penstock.engine.routing import ModelRoute
 from penstock.engine.statistics import LoadCounts, ModelState, ModelStatus
-from penstock.errors import BundleError, ModelNotFoundError, PenstockError
+from penstock.errors import BundleError, ModelNotFoundError, ModelNotReadyError, PenstockError
 
 __all__ = ["Model"]
 
@@ -60,6 +60,7 @@ class Model:
         self._refused: dict[int, _Stamp] = {}
         self._pin: int | None = None
         self._unloaded = False
+        self._closed = False
         self._reason = ""
 
     @property
@@ -71,7 +72,11 @@ class Model:
     def load(self, version: int | None = None) -> int:
         """Make a version active: see :meth:`Engine.load`."""
         with self._load_lock:
-            number = version or self._config.version or self._repository.latest(self.name)
+            if self._closed:
+                raise ModelNotReadyError(f'model "{self.name}" is not ready: {self._reason}')
+            number = self._config.version if version is None else version
+            if number is None:
+                number = self._repository.latest(self.name)
             self._repository.path(self.name, number)  # raises ModelNotFoundError
             self._swap(number)
             self._pin = version
@@ -99,6 +104,12 @@ class Model:
                 _log.info("unloaded model %s", self.name, extra={"model": self.name})
                 self._publish(self.name)
 
+    def close(self, reason: str) -> None:
+        """Unload for good: no later call loads a version again."""
+        with self._load_lock:
+            self._closed = True
+        self.unload(reason)
+
     def refresh(self) -> None:
         """Follow the repository: see :meth:`Engine.refresh`."""
         with self._load_lock:
@@ -111,17 +122,11 @@ class Model:
                 active = self._active
             if new:
                 self._publish(self.name)
-            if not follow or not known:
+            if not follow:
                 return
-            number = self._config.version or known[-1]
-            if number != active and self._worth_a_try(number):
-                try:
-                    self._swap(number)
-                except ModelNotFoundError as error:
-                    with self._lock:
-                        self._reason = str(error)
-                    self._publish(self.name)
-                    raise
+            for number in [self._config.version] if self._config.version else reversed(known):
+                if number == active or self._attempt(number):
+                    break
             self._load_extras()
 
     def statuses(self) -> list[ModelStatus]:
@@ -179,6 +184,19 @@ class Model:
         if retired:
             self._publish(self.name)
 
+    def _attempt(self, number: int) -> bool:
+        """Make a version active if it loads; a failure is noted, and not tried again in vain."""
+        if not self._worth_a_try(number):
+            return False
+        try:
+            self._swap(number)
+        except ModelNotFoundError as error:
+            self._miss(number, error)
+            return False
+        except PenstockError:
+            return False
+        return True
+
     def _load_extras(self) -> None:
         for number in self._config.extra_versions:
             with self._lock:
@@ -187,8 +205,10 @@ class Model:
                 continue
             try:
                 loaded = self._open(number)
-            except PenstockError as error:
-                _log.error("%s", error, extra={"model": self.name, "version": number})
+            except ModelNotFoundError as error:
+                self._miss(number, error)
+                continue
+            except PenstockError:
                 continue
             with self._lock:
                 self._loaded[number] = loaded
@@ -238,6 +258,15 @@ class Model:
             self.counts = replace(self.counts, loads=self.counts.loads + 1)
         return loaded
 
+    def _miss(self, number: int, error: ModelNotFoundError) -> None:
+        """Note that a version which the configuration names is not in the repository."""
+        self._refused[number] = ()
+        with self._lock:
+            if self._active is None:
+                self._reason = str(error)
+        self._publish(self.name)
+        _log.error("%s", error, extra={"model": self.name, "version": number})
+
     def _worth_a_try(self, number: int) -> bool:
         """False for a version that failed and whose files are still the same."""
         refused = self._refused.get(number)
@@ -246,7 +275,7 @@ class Model:
         try:
             return _stamp(self._repository.path(self.name, number)) != refused
         except ModelNotFoundError:
-            return False
+            return refused != ()
 
     def _drain(self, deployment: Deployment, loaded: LoadedVersion, reason: str) -> None:
         deadline = time.monotonic() + self._drain_timeout_s
@@ -265,6 +294,9 @@ def _stamp(path: Path) -> _Stamp:
     """Return name, size and time of every file: what tells a repaired bundle from the same one."""
     found = []
     for file in sorted(path.rglob("*")):
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError:  # a link to nothing, or gone meanwhile
+            continue
         found.append((str(file.relative_to(path)), status.st_size, status.st_mtime_ns))
     return tuple(found)

@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+
+# Read when the runtime is imported, which otherwise begins a telemetry session and writes a file for it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime
 
 from penstock.bundle.signature import Signature, TensorSpec
@@ -75,7 +79,6 @@ def configure_runtime(intra_op_threads: int = 0) -> int:
     with _runtime_lock:
         if _pool_threads is None:
             onnxruntime.set_default_logger_severity(_SILENT)
-            onnxruntime.disable_telemetry_events()
             _pool_threads = intra_op_threads or _cores()
         return _pool_threads
 
