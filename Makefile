@@ -32,7 +32,7 @@ lint: ## ruff, mypy, cython-lint, clang-format
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
-	@$(VENV)/bin/cython-lint src
+	@PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint src
 	@$(VENV)/bin/clang-format --dry-run -Werror $(SOURCES_CC)
 
 bench: ## the benchmark table, side by side with empty servers

@@ -223,6 +223,7 @@ void Connection::tick(int64_t now) {
     probe_ns_ = 0;
   }
   for (Stream* stream = streams_; stream != nullptr; stream = stream->next) {
+    if (stream->call != nullptr && now >= stream->deadline_ns) expire(stream);
     const bool sending = stream->kind == Stream::Kind::kAnswered;
     const bool receiving = stream->kind == Stream::Kind::kInfer && stream->call == nullptr;
     if ((sending || receiving) && now - stream->progress_ns > settings.stall_ns) {
@@ -479,6 +480,7 @@ void Connection::infer(Stream* stream) {
     call->deadline_ns = std::min(call->deadline_ns, stream->arrival_ns + hints.timeout_us * 1000);
   }
   stream->call = call.get();
+  stream->deadline_ns = call->deadline_ns;
   loop_->submit(call.release());
 }
 
@@ -499,6 +501,13 @@ void Connection::answer(InferCall* call) {
   // A client that works may cancel as often as it gets answers.
   reset_budget_ = std::min(kResetBurst, reset_budget_ + 1);
   loop_->mark_dirty(this);
+}
+
+void Connection::expire(Stream* stream) {
+  InferCall* call = std::exchange(stream->call, nullptr);
+  call->withdraw();
+  call->stream = nullptr;
+  fail(stream, {Code::kDeadlineExceeded, "deadline exceeded before the answer was ready", {}}, call->model);
 }
 
 void Connection::refuse(Stream* stream, Status status, std::string_view model) {

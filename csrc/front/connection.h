@@ -83,6 +83,8 @@ class Connection : public EventHandler {
   void on_end(Stream* stream);
   void infer(Stream* stream);
   Status decode_body(Stream* stream, std::string* message);
+  // Answers a call whose deadline passed while it waits or runs, and leaves it to the queue.
+  void expire(Stream* stream);
   // Like fail(), for a ModelInfer call that reached no model.
   void refuse(Stream* stream, Status status, std::string_view model = {});
   void http_error(Stream* stream, const char* status);

@@ -65,13 +65,13 @@ void Queue::remove_rows(Group* group, const Request& request) {
 }
 
 bool Queue::drop_if_useless(Request* request, const CostEstimate& cost, int64_t now) {
-  if (request->withdrawn()) {
-    dropped_.push_back({request, {Code::kCancelled, "the request was withdrawn", {}}});
-    return true;
-  }
   const int64_t slice = request->target->signature().batched ? settings_.max_batch_rows : 1;
   if (misses_deadline(now, request->deadline_ns, request->bound.rows, slice, cost)) {
     dropped_.push_back({request, expired()});
+    return true;
+  }
+  if (request->withdrawn()) {
+    dropped_.push_back({request, {Code::kCancelled, "the request was withdrawn", {}}});
     return true;
   }
   return false;

@@ -72,7 +72,7 @@ class ServerConfig(_Settings, frozen=True, kw_only=True):
     watch_interval_s: PositiveReal = 1.0
     drain_timeout_s: PositiveReal = 30.0
     intra_op_threads: NonNegative = 0
-    """Threads of the pool that all models share; 0 is one a core."""
+    """Threads that one run of a model may use; 0 is one a core."""
     triton_status_codes: bool = False
     """Answer a full queue and a passed deadline with UNAVAILABLE, as Triton does."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -224,7 +224,8 @@ EDGES = {
     "invalid UTF-8 in an unknown field": chunk(1, "affine") + chunk(99, b"\xfe"),
     "invalid UTF-8 in a datatype": chunk(1, "affine") + chunk(5, chunk(2, b"\xfe")),
     "invalid UTF-8 in an output": chunk(1, "affine") + chunk(6, chunk(1, b"\xfe")),
-    "a map entry with an unknown field": chunk(1, "affine") + chunk(4, chunk(1, "timeout") + tag(2, 0) + b"\2"),
+    "a map entry with an unknown field": chunk(1, "affine")
+    + chunk(4, chunk(1, "timeout") + tag(2, 0) + b"\2"),
     "a map entry without a key": chunk(1, "affine") + chunk(4, chunk(2, tag(1, 0) + b"\1")),
     "a map entry without a value": chunk(1, "affine") + chunk(4, chunk(1, "timeout")),
     "cut packed floats": chunk(1, "affine") + chunk(5, chunk(5, chunk(6, b"123"))),

@@ -114,6 +114,9 @@ def pack(
             metadata=dict(metadata or {}),
         )
         return _publish(aside, parent, manifest, version)
+    except BundleError as error:
+        # Name the file that the caller gave, not its copy, which is gone by now.
+        raise BundleError(str(error).replace(str(aside / GRAPH), str(source))) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         with contextlib.suppress(OSError):

@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from penstock.bundle.signature import Signature
 from penstock.cli.connection import DEFAULT_ADDRESS, AddressOption, Connection
 from penstock.errors import ConfigError, PenstockError, SignatureError, UnsupportedError
 
 if TYPE_CHECKING:
+    from penstock.bundle.signature import Signature
     from penstock.load import LoadReport
 
 __all__ = ["bench"]

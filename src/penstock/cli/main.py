@@ -42,19 +42,26 @@ app = typer.Typer(
 )
 
 
-@app.callback(epilog="Start with: penstock demo")
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"penstock {__version__}")
         raise typer.Exit
+
+
+@app.callback(epilog="Start with: penstock demo")
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options that come before a command."""
 
 
 app.command(epilog="Example: penstock serve models --watch")(serve)
 app.command(epilog="Example: penstock pack employment model.onnx --repository models")(pack)
 app.add_typer(models, name="models")
-app.command()(bench)
+app.command(epilog="Example: penstock bench employment --connections 16 --streams 32")(bench)
 app.command(epilog="Example: penstock demo")(demo)
 
 

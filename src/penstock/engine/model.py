@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from penstock.bundle.bundle import Bundle
 from penstock.bundle.repository import Repository
@@ -23,6 +24,8 @@ __all__ = ["Model"]
 _log = logging.getLogger(__name__)
 
 _Stamp = tuple[tuple[str, int, int], ...]
+_State = tuple[ModelState, str]
+_UNKNOWN: Final[_State] = ("UNAVAILABLE", "")
 
 
 class Model:
@@ -56,7 +59,7 @@ class Model:
         self._deployment: Deployment | None = None
         self._loaded: dict[int, LoadedVersion] = {}
         self._active: int | None = None
-        self._states: dict[int, tuple[ModelState, str]] = {}
+        self._states: dict[int, _State] = {}
         self._refused: dict[int, _Stamp] = {}
         self._pin: int | None = None
         self._unloaded = False
@@ -114,20 +117,17 @@ class Model:
         """Follow the repository: see :meth:`Engine.refresh`."""
         with self._load_lock:
             known = self._repository.versions(self.name)
+            self._note(known)
             with self._lock:
-                self._states = {n: s for n, s in self._states.items() if n in known or n in self._loaded}
-                new = [number for number in known if number not in self._states]
-                self._states |= dict.fromkeys(new, ("UNAVAILABLE", ""))
                 follow = self._pin is None and not self._unloaded
                 active = self._active
-            if new:
-                self._publish(self.name)
             if not follow:
                 return
             for number in [self._config.version] if self._config.version else reversed(known):
                 if number == active or self._attempt(number):
                     break
             self._load_extras()
+            self._note(known)
 
     def statuses(self) -> list[ModelStatus]:
         """Return the state of every known version."""
@@ -136,9 +136,9 @@ class Model:
         except ModelNotFoundError:
             on_disk = []
         with self._lock:
-            states = dict.fromkeys(on_disk, ("UNAVAILABLE", "")) | self._states
+            states = dict.fromkeys(on_disk, _UNKNOWN) | self._states
             return [
-                ModelStatus(self.name, number, state, reason, number == self._active)  # type: ignore[arg-type]
+                ModelStatus(self.name, number, state, reason, number == self._active)
                 for number, (state, reason) in sorted(states.items())
             ]
 
@@ -184,6 +184,16 @@ class Model:
         if retired:
             self._publish(self.name)
 
+    def _note(self, known: Sequence[int]) -> None:
+        """Take in which versions the repository has; one that is gone is kept while it is loaded."""
+        with self._lock:
+            kept = {n: state for n, state in self._states.items() if n in known or n in self._loaded}
+            states = dict.fromkeys(known, _UNKNOWN) | kept
+            changed = states.keys() != self._states.keys()
+            self._states = states
+        if changed:
+            self._publish(self.name)
+
     def _attempt(self, number: int) -> bool:
         """Make a version active if it loads; a failure is noted, and not tried again in vain."""
         if not self._worth_a_try(number):
@@ -220,7 +230,7 @@ class Model:
         path = self._repository.path(self.name, number)
         stamp = _stamp(path)
         with self._lock:
-            before = self._states.get(number, ("UNAVAILABLE", ""))
+            before = self._states.get(number, _UNKNOWN)
             serving = number in self._loaded
             if not serving:
                 self._states[number] = ("LOADING", "loading")

@@ -6,7 +6,7 @@ import models
 import pytest
 
 from penstock.bundle.repository import Repository, is_model_name, parse_version
-from penstock.errors import ModelNotFoundError
+from penstock.errors import ConfigError, ModelNotFoundError
 
 
 def test_only_whole_versions_are_seen(tmp_path: Path) -> None:
@@ -40,6 +40,20 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         repository.path("m", 2)
     assert Repository(tmp_path / "missing").models() == []
     assert Repository(tmp_path / "m" / "1" / "model.onnx").models() == []
+
+
+def test_a_manifest_without_its_graph_is_a_version(tmp_path: Path) -> None:
+    (tmp_path / "m" / "2").mkdir(parents=True)
+    (tmp_path / "m" / "2" / "bundle.json").touch()
+    assert Repository(tmp_path).versions("m") == [2]
+
+
+def test_a_root_is_checked(tmp_path: Path) -> None:
+    Repository(tmp_path).check()
+    (tmp_path / "file").touch()
+    for name in ("missing", "file"):
+        with pytest.raises(ConfigError, match=f'repository ".*/{name}": expected a directory: '):
+            Repository(tmp_path / name).check()
 
 
 def test_names_and_versions() -> None:

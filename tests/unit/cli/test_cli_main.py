@@ -74,7 +74,7 @@ def test_every_command_has_an_example(name: str, command: typer.core.TyperComman
 
 
 def test_help_starts_without_the_heavy_libraries() -> None:
-    heavy = ("onnxruntime", "grpc", "pyarrow", "lightgbm", "google.protobuf", "prometheus_client")
+    heavy = ("onnxruntime", "numpy", "grpc", "pyarrow", "lightgbm", "google.protobuf", "prometheus_client")
     program = f"""
 import sys
 sys.argv = ["penstock", "--help"]
