@@ -58,7 +58,9 @@ clean: ## remove what was built; the virtual environment stays
 
 ASAN = build/asan
 ASAN_FLAGS = -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-ASAN_TESTS ?= tests/unit tests/integration tests/adversity
+ASAN_LIBRARIES = -lnghttp2 -lssl -lcrypto -lz -lpthread
+ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/property tests/adversity \
+	tests/integration)
 ASAN_OBJECTS = $(patsubst csrc/%.cc,$(ASAN)/%.o,$(wildcard csrc/wire/*.cc csrc/queue/*.cc csrc/front/*.cc))
 ASAN_PROGRAMS = $(patsubst csrc/tests/%.cc,$(ASAN)/bin/%,$(wildcard csrc/tests/*.cc))
 
@@ -76,7 +78,8 @@ test-asan: ## C++ fuzz targets and extension tests under the address and UB sani
 
 $(ASAN)/%.o: csrc/%.cc
 	@mkdir -p $(@D)
-	c++ $(ASAN_FLAGS) -Icsrc -MMD -c $< -o $@
+	@echo "  c++ $<"
+	@c++ $(ASAN_FLAGS) -Icsrc -MMD -c $< -o $@
 
 $(ASAN)/libpenstock.a: $(ASAN_OBJECTS)
 	@rm -f $@
@@ -84,6 +87,7 @@ $(ASAN)/libpenstock.a: $(ASAN_OBJECTS)
 
 $(ASAN)/bin/%: csrc/tests/%.cc $(ASAN)/libpenstock.a
 	@mkdir -p $(@D)
-	c++ $(ASAN_FLAGS) -Icsrc -MMD -MF $(ASAN)/$*.d $< $(ASAN)/libpenstock.a -lnghttp2 -lssl -lcrypto -lz -lpthread -o $@
+	@echo "  c++ $<"
+	@c++ $(ASAN_FLAGS) -Icsrc -MMD -MF $(ASAN)/$*.d $< $(ASAN)/libpenstock.a $(ASAN_LIBRARIES) -o $@
 
 -include $(wildcard $(ASAN)/*.d $(ASAN)/*/*.d)

@@ -90,13 +90,27 @@ class RawConnection:
         generous: bool = True,
     ) -> None:
         host, _, port = address.rpartition(":")
-        self.socket: socket.socket = socket.socket()
+        opened = socket.socket()
         if receive_bytes is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(20)
-        self.socket.connect((host, int(port)))
-        if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        opened.settimeout(20)
+        try:
+            opened.connect((host, int(port)))
+            self.socket = opened if tls is None else tls.wrap_socket(opened, server_hostname="localhost")
+        except BaseException:
+            opened.close()
+            raise
+        self._reset(generous)
+
+    @classmethod
+    def over(cls, connected: socket.socket) -> RawConnection:
+        """Use a socket that is connected already."""
+        self = cls.__new__(cls)
+        self.socket = connected
+        self._reset(generous=True)
+        return self
+
+    def _reset(self, generous: bool) -> None:
         self.encoder, self._decoder = hpack.Encoder(), hpack.Decoder()
         self.answers: dict[int, Answer] = {}
         self.goaways: list[tuple[int, int, str]] = []

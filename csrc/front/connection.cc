@@ -44,6 +44,7 @@ Connection::Connection(Loop* loop, std::unique_ptr<Transport> transport, std::st
       peer_(std::move(peer)),
       opened_ns_(loop->now()),
       activity_ns_(loop->now()),
+      received_ns_(loop->now()),
       sent_ns_(loop->now()),
       ping_budget_(kPingBurst),
       reset_budget_(kResetBurst) {
@@ -105,7 +106,7 @@ void Connection::read() {
       case Io::kDone:
         break;
     }
-    activity_ns_ = loop_->now();
+    activity_ns_ = received_ns_ = loop_->now();
     feed(buffer.data(), count);
     if (closed_) return;
     // A short read has emptied a plain socket; TLS may still hold a record.
@@ -211,21 +212,19 @@ void Connection::tick(int64_t now) {
     }
     return;
   }
-  if (now - activity_ns_ > settings.stall_ns) {
-    if (probe_ns_ == 0) {
-      probe_ns_ = now;
-      nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
-      loop_->mark_dirty(this);
-    } else if (now - probe_ns_ > std::min(settings.stall_ns, 20 * kSecond)) {
-      return close();
-    }
-  } else {
-    probe_ns_ = 0;
+  if (received_ns_ >= probe_ns_) probe_ns_ = 0;
+  if (probe_ns_ != 0) {
+    if (now - probe_ns_ > std::min(settings.stall_ns, 20 * kSecond)) return close();
+  } else if (now - received_ns_ > settings.stall_ns) {
+    probe_ns_ = now;
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+    loop_->mark_dirty(this);
   }
   for (Stream* stream = streams_; stream != nullptr; stream = stream->next) {
     if (stream->call != nullptr && now >= stream->deadline_ns) expire(stream);
     const bool sending = stream->kind == Stream::Kind::kAnswered;
-    const bool receiving = stream->kind == Stream::Kind::kInfer && stream->call == nullptr;
+    const bool receiving = stream->kind == Stream::Kind::kHeaders ||
+                           (stream->kind == Stream::Kind::kInfer && stream->call == nullptr);
     if ((sending || receiving) && now - stream->progress_ns > settings.stall_ns) {
       reset(stream, NGHTTP2_CANCEL);
     }

@@ -116,6 +116,7 @@ class Connection : public EventHandler {
   int8_t drain_phase_ = 0;
   int64_t opened_ns_;
   int64_t activity_ns_;        // bytes moved either way
+  int64_t received_ns_;        // bytes came in
   int64_t sent_ns_;            // bytes went out
   int64_t probe_ns_ = 0;       // a ping is on its way since then
   int64_t drain_ns_ = 0;       // when the drain began

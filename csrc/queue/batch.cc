@@ -16,6 +16,7 @@ Batch::Batch(TargetHold target, std::vector<Request*> requests, int64_t rows, Ba
 Batch::~Batch() { fail({Code::kInternal, "inference failed", "the batch was not answered"}); }
 
 void Batch::gather(BufferPool* pool) {
+  started_ns_ = now_ns();
   const Signature& signature = target_->signature();
   inputs_.resize(signature.inputs.size());
   size_t variable = 0;
@@ -43,7 +44,6 @@ void Batch::gather(BufferPool* pool) {
 
 void Batch::record(int64_t end_ns) {
   const double execution_ns = static_cast<double>(end_ns - started_ns_);
-  target_->learn(rows_, execution_ns);
   target_->record([&](TargetStatistics* statistics) {
     statistics->batches += 1;
     statistics->decisions[static_cast<size_t>(decision_.reason)] += 1;
@@ -60,7 +60,9 @@ void Batch::complete(BatchOutputs* outputs) {
   outputs->signature = &target_->signature();
   outputs->model = target_->model();
   outputs->version = target_->version_text();
-  record(now_ns());
+  const int64_t end_ns = now_ns();
+  record(end_ns);
+  target_->learn(rows_, static_cast<double>(end_ns - started_ns_));
   target_->record([&](TargetStatistics* statistics) {
     statistics->rows += static_cast<uint64_t>(rows_);
     statistics->last_inference_ms = std::chrono::duration_cast<std::chrono::milliseconds>(

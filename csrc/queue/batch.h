@@ -29,7 +29,7 @@ class Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  // Copies the rows of all requests together. Throws std::bad_alloc.
+  // Copies the rows of all requests together, and starts the clock of the batch. Throws std::bad_alloc.
   void gather(BufferPool* pool);
 
   Target& target() const { return *target_.get(); }
@@ -41,6 +41,7 @@ class Batch {
   // Slices the outputs, encodes and sends each answer, and teaches the target what the batch cost.
   // `outputs` needs its columns only; the rest is filled in. Called without the GIL.
   void complete(BatchOutputs* outputs);
+  // Teaches nothing: how long a failure took says little of a success.
   void fail(const Status& status);
 
   // Takes the requests apart into batches of one each, not gathered yet: what failed together is run again

@@ -7,6 +7,7 @@ namespace penstock {
 namespace {
 
 constexpr size_t kKeptGroups = 8;
+constexpr int32_t kForetoldDropsInARow = 16;
 
 void answer(Request* request, const Status& status) {
   const TargetHold hold = std::move(request->target);
@@ -67,8 +68,11 @@ void Queue::remove_rows(Group* group, const Request& request) {
 bool Queue::drop_if_useless(Request* request, const CostEstimate& cost, int64_t now) {
   const int64_t slice = request->target->signature().batched ? settings_.max_batch_rows : 1;
   if (misses_deadline(now, request->deadline_ns, request->bound.rows, slice, cost)) {
-    dropped_.push_back({request, expired()});
-    return true;
+    const bool foretold = now < request->deadline_ns;
+    if (!foretold || foretold_drops_++ < kForetoldDropsInARow) {
+      dropped_.push_back({request, expired()});
+      return true;
+    }
   }
   if (request->withdrawn()) {
     dropped_.push_back({request, {Code::kCancelled, "the request was withdrawn", {}}});
@@ -214,6 +218,7 @@ std::unique_ptr<Batch> Queue::compose(Group* group, int64_t now) {
     taken.push_back(request);
   }
   if (taken.empty()) return nullptr;
+  foretold_drops_ = 0;
   return std::make_unique<Batch>(std::move(hold), std::move(taken), rows, decision);
 }
 

@@ -75,6 +75,8 @@ class Queue : public Intake {
   Group& group_of(const Request& request);
   static void insert(Group* group, int32_t level, Request* request);
   void promote(Group* group, int64_t now);
+  // A cost that has become wrong is corrected by runs only: after some drops in a row that rest on it, a
+  // request is let through.
   bool drop_if_useless(Request* request, const CostEstimate& cost, int64_t now);
   void purge(int64_t now);
   Group* most_urgent();
@@ -90,6 +92,7 @@ class Queue : public Intake {
   std::vector<std::unique_ptr<Group>> groups_;
   std::vector<Dropped> dropped_;  // off the queue, to be answered by an executor
   int64_t rows_ = 0;
+  int32_t foretold_drops_ = 0;  // since the last batch: deadlines that had not passed but would have
   int32_t idle_ = 0;  // executors that wait in next()
   bool closed_ = false;
 };

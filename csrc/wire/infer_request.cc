@@ -223,22 +223,24 @@ int index_of(const std::vector<TensorSpec>& specs, std::string_view name) {
 }
 
 constexpr uint64_t kMaxTensorBytes = (uint64_t{1} << 31) - 1;
+constexpr int64_t kMaxEmptyRows = 65'536;
 
-// Checks dims against the spec and counts elements; false on any mismatch.
+// Checks dims against the spec and counts elements; false on any mismatch. Rows without elements take no bytes,
+// yet each costs its share of a run: their number has a limit of its own.
 bool match_shape(const std::vector<int64_t>& shape, const TensorSpec& spec, bool batched, uint64_t* elements) {
   if (shape.size() != spec.shape.size()) return false;
   const uint64_t size = spec.datatype == DataType::kBytes ? 4 : datatype_size(spec.datatype);
   bool empty = false;
-  for (int64_t dim : shape) empty |= dim == 0;
   uint64_t count = 1;
   for (size_t i = 0; i < shape.size(); ++i) {
     const int64_t dim = shape[i];
     if (dim < 0 || (spec.shape[i] >= 0 && dim != spec.shape[i])) return false;
     if (batched && i == 0 && dim < 1) return false;
-    if (empty) continue;
+    empty |= dim == 0;
     if (static_cast<uint64_t>(dim) > kMaxTensorBytes / size / count) return false;
-    count *= static_cast<uint64_t>(dim);
+    if (dim > 0) count *= static_cast<uint64_t>(dim);
   }
+  if (batched && empty && shape[0] > kMaxEmptyRows) return false;
   *elements = empty ? 0 : count;
   return true;
 }

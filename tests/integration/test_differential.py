@@ -239,6 +239,29 @@ def test_edges_of_the_wire_format(sides: tuple[Side, Side], data: bytes) -> None
     assert same(sides, data).code in ("INVALID_ARGUMENT", "NOT_FOUND")
 
 
+@pytest.mark.parametrize(
+    ("shape", "code"),
+    [
+        ((2**62, 0), "INVALID_ARGUMENT"),
+        ((65_537, 0), "INVALID_ARGUMENT"),
+        ((65_536, 0), "OK"),
+        ((3, 0), "OK"),
+        ((3, 2**62), "INVALID_ARGUMENT"),
+        ((0, 0), "INVALID_ARGUMENT"),
+        ((0, 2**62), "INVALID_ARGUMENT"),
+    ],
+)
+@pytest.mark.parametrize(("model", "datatype"), [("free", "INT16"), ("free_text", "BYTES")])
+def test_rows_without_elements(
+    sides: tuple[Side, Side], model: str, datatype: str, shape: tuple[int, int], code: str
+) -> None:
+    tensor = chunk(1, "x") + chunk(2, datatype) + chunk(3, b"".join(map(varint, shape)))
+    answer = same(sides, chunk(1, model) + chunk(5, tensor) + chunk(7, b""))
+    assert answer.code == code
+    if code != "OK":
+        assert answer.message == f'input "x": expected shape [-1,-1], got [{shape[0]},{shape[1]}]'
+
+
 @pytest.mark.parametrize("datatype", sorted(set(DATATYPES) - {"FP16"}))
 def test_typed_and_raw_contents_give_the_same_bytes(sides: tuple[Side, Side], datatype: str) -> None:
     number, _ = CONTENTS[datatype]

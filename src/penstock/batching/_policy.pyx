@@ -6,7 +6,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t
 from collections import namedtuple
 
 BatchDecision = namedtuple("BatchDecision", ["max_rows", "reason", "expected_s"])
-BatchDecision.__doc__ = "How many rows the next batch may hold, why, and how long it is expected to run, in seconds."
+BatchDecision.__doc__ = "How many rows the next batch may hold, why, and how many seconds it should take."
 
 
 cdef extern from "queue/cost_model.h" namespace "penstock" nogil:
@@ -46,8 +46,9 @@ cdef extern from "queue/policy.h" namespace "penstock" nogil:
         int64_t due_ns
 
     CppDecision decide_batch(const PolicyState& state) noexcept
-    bint misses_deadline_ "penstock::misses_deadline"(int64_t now_ns, int64_t deadline_ns, int64_t rows,
-                                                      int64_t max_batch_rows, const CostEstimate& cost) noexcept
+    bint misses_deadline_ "penstock::misses_deadline"(
+        int64_t now_ns, int64_t deadline_ns, int64_t rows, int64_t max_batch_rows,
+        const CostEstimate& cost) noexcept
     CppUrgency urgency_of(int32_t priority, int64_t arrival_ns, int64_t deadline_ns, int64_t now_ns,
                           int64_t promote_after_ns) noexcept
     const char* batch_reason_name(BatchReason reason)
@@ -141,5 +142,6 @@ def misses_deadline(CostModel cost not None, *, double now_s, object deadline_s,
 
 def urgency(*, int32_t priority, double arrival_s, object deadline_s, double now_s, double promote_after_s):
     """Return (level, due in seconds): the order in which requests are served, smallest first."""
-    cdef CppUrgency result = urgency_of(priority, _ns(arrival_s), _ns(deadline_s), _ns(now_s), _ns(promote_after_s))
+    cdef CppUrgency result = urgency_of(
+        priority, _ns(arrival_s), _ns(deadline_s), _ns(now_s), _ns(promote_after_s))
     return result.level, result.due_ns * 1e-9

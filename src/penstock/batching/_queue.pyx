@@ -60,6 +60,21 @@ cdef extern from *:
     int64_t now_ns "penstock::now_ns"() nogil
 
 
+# numpy's type numbers, in the order of DataType.
+cdef int[13] _TYPES = [
+    cnp.NPY_BOOL, cnp.NPY_UINT8, cnp.NPY_UINT16, cnp.NPY_UINT32, cnp.NPY_UINT64, cnp.NPY_INT8, cnp.NPY_INT16,
+    cnp.NPY_INT32, cnp.NPY_INT64, cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.NPY_OBJECT,
+]
+
+
+cdef bint _has_type(cnp.ndarray array, int type_number) noexcept:
+    return cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(array), type_number) and cnp.PyArray_ISNOTSWAPPED(array)
+
+
+cdef object _type_of(object got):
+    return getattr(got, "dtype", type(got).__name__)
+
+
 cdef CppSignature _signature_of(object signature) except *:
     cdef CppSignature result
     cdef CppTensorSpec spec
@@ -232,7 +247,8 @@ cdef void _on_deliver(void* ticket_pointer, PythonRequest* request, const BatchO
     if not future.set_running_or_notify_cancel():
         return
     try:
-        result = _copy_outputs(ticket.signature, request.bound.outputs, request.bound.rows, outputs, first_row)
+        result = _copy_outputs(
+            ticket.signature, request.bound.outputs, request.bound.rows, outputs, first_row)
     except Exception as error:  # whatever went wrong, the caller must learn of it
         future.set_exception(error)
     else:
@@ -315,7 +331,8 @@ cdef class Queue:
         future : concurrent.futures.Future
             Gets a dict of arrays, or the exception that ``error_of(code, message, detail)`` makes.
         inputs : dict of str to ndarray
-            One C-contiguous array for each input of the signature, checked; not to be changed before the answer.
+            One C-contiguous array for each input of the signature, checked; not to be changed before
+            the answer.
         rows : int
             1 when the model is not batched.
         outputs : list of int, optional
@@ -336,7 +353,7 @@ cdef class Queue:
         cdef Request* base
         cdef list kept = []
         cdef int64_t begin = now_ns()
-        cdef size_t first_variable = 1 if target.signature.batched else 0
+        cdef Py_ssize_t first_variable = 1 if target.signature.batched else 0
         for spec in target.signature.inputs:
             array = inputs[spec.name]
             kept.append(_encode_text(array, None, 1) if spec.datatype == "BYTES" else array)
@@ -418,20 +435,25 @@ cdef class Batch:
         cdef cnp.ndarray array
         cdef cnp.npy_intp dims[64]
         cdef Py_ssize_t i = 0
+        if self.batch.get().inputs().empty():  # a part of another batch
+            self.batch.get().gather(self.queue.get().pool())
+        cdef const CppSignature* native = &self.batch.get().target().signature()
+        cdef DataType datatype
         for spec in signature.inputs:
             column = &self.batch.get().inputs()[i]
+            datatype = native.inputs[i].datatype
             i += 1
-            if spec.datatype == "BYTES":
+            if datatype == DataType.kBytes:
                 result[spec.name] = _decode_text(<const char*>column.buffer.data(), column.size_bytes,
                                                  tuple(column.shape))
                 continue
             for d in range(<Py_ssize_t>column.shape.size()):
                 dims[d] = column.shape[d]
-            array = cnp.PyArray_SimpleNewFromData(<int>column.shape.size(), dims, spec.dtype.num,
+            array = cnp.PyArray_SimpleNewFromData(<int>column.shape.size(), dims, _TYPES[<int>datatype],
                                                   <void*>column.buffer.data())
             Py_INCREF(self)
             PyArray_SetBaseObject(array, self)
-            array.flags.writeable = False
+            cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
             result[spec.name] = array
         return result
 
@@ -457,19 +479,28 @@ cdef class Batch:
         cdef list kept = []
         cdef CppBatch* batch = self.batch.get()
         cdef int64_t rows = batch.rows()
-        cdef cbool batched = signature.batched
+        cdef const CppSignature* native = &batch.target().signature()
+        cdef cbool batched = native.batched
+        cdef DataType datatype
+        cdef Py_ssize_t i = 0
+        cdef int d
         for spec in signature.outputs:
             got = outputs.get(spec.name)
+            datatype = native.outputs[i].datatype
+            i += 1
             if got is None:
                 raise InferenceError(f'output "{spec.name}": the model returned none')
-            if got.dtype != spec.dtype:
-                raise InferenceError(f'output "{spec.name}": expected {spec.datatype}, got {got.dtype}')
-            if batched and (got.ndim == 0 or got.shape[0] != rows):
+            if not cnp.PyArray_Check(got) or not _has_type(<cnp.ndarray>got, _TYPES[<int>datatype]):
+                raise InferenceError(f'output "{spec.name}": expected {spec.datatype}, got {_type_of(got)}')
+            array = got
+            if batched and (cnp.PyArray_NDIM(array) == 0 or cnp.PyArray_DIM(array, 0) != rows):
                 raise InferenceError(f'output "{spec.name}": expected {rows} rows, got shape {got.shape}')
-            array = np.ascontiguousarray(got) if got.ndim else got
+            if not cnp.PyArray_IS_C_CONTIGUOUS(array):
+                array = np.ascontiguousarray(got)
             column = OutputColumn()
-            column.shape = got.shape
-            if spec.datatype == "BYTES":
+            for d in range(cnp.PyArray_NDIM(array)):
+                column.shape.push_back(cnp.PyArray_DIM(array, d))
+            if datatype == DataType.kBytes:
                 offsets = np.zeros(rows + 1, dtype=np.int64)
                 per_row = array.size // rows if batched else max(array.size, 1)
                 encoded = _encode_text(array, offsets if per_row else None, per_row)
@@ -497,7 +528,6 @@ cdef class Batch:
             part = Batch.__new__(Batch)
             part.queue = self.queue
             part.batch = move(parts[i])
-            part.batch.get().gather(self.queue.get().pool())
             result.append(part)
         return result
 

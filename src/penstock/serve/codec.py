@@ -24,6 +24,7 @@ from penstock.serve.protos import message_class
 __all__ = ["Catalog", "InferCall", "decode", "encode", "parse", "requested_version"]
 
 _MAX_TENSOR_BYTES = 2**31 - 1
+_MAX_EMPTY_ROWS = 65_536
 _MAX_PRIORITY = 2
 
 ModelInferRequest = message_class("ModelInferRequest")
@@ -219,9 +220,7 @@ def _input(tensor: Any, raw: bytes | None, spec: TensorSpec, batched: bool) -> n
             f'input "{spec.name}": expected datatype {spec.datatype}, got "{tensor.datatype}"'
         )
     shape = tuple(tensor.shape)
-    count = math.prod(shape)
-    least_bytes = count * (spec.element_bytes or _BYTES_PREFIX.size)
-    if not _fits(shape, spec.shape, batched) or least_bytes > _MAX_TENSOR_BYTES:
+    if not _fits(shape, spec.shape, batched) or _is_too_large(shape, spec, batched):
         raise SignatureError(
             f'input "{spec.name}": expected shape {format_shape(spec.shape)}, got {format_shape(shape)}'
         )
@@ -240,6 +239,13 @@ def _fits(shape: tuple[int, ...], expected: tuple[int, ...], batched: bool) -> b
     if batched and shape[0] < 1:
         return False
     return all(got >= 0 and want in (-1, got) for got, want in zip(shape, expected, strict=True))
+
+
+def _is_too_large(shape: tuple[int, ...], spec: TensorSpec, batched: bool) -> bool:
+    """Tell whether a tensor has too many elements; empty dimensions do not make up for huge ones."""
+    least_bytes = math.prod(size or 1 for size in shape) * (spec.element_bytes or _BYTES_PREFIX.size)
+    too_many_rows = batched and 0 in shape and shape[0] > _MAX_EMPTY_ROWS
+    return least_bytes > _MAX_TENSOR_BYTES or too_many_rows
 
 
 def _from_raw(raw: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> np.ndarray:

@@ -243,6 +243,18 @@ def test_a_deadline_that_cannot_be_met_is_answered_before_it_runs() -> None:
         late.result(0)
 
 
+def test_a_cost_that_has_become_wrong_is_found_out() -> None:
+    """Were every request dropped for a cost that is no more, none would ever run to correct it."""
+    line = Line()
+    for _ in range(100):
+        line.target.learn(1, 10.0)
+    futures = [line.submit(n, timeout_s=5) for n in range(20)]
+    assert line.numbers() == [16]
+    assert [future.exception(0) is None for future in futures[:17]] == [False] * 16 + [True]
+    found = line.statistics()
+    assert found.base_cost_s + found.row_cost_s < 10
+
+
 def test_withdrawn_requests_do_not_run() -> None:
     line = Line()
     futures = [line.submit(n) for n in range(4)]
@@ -287,6 +299,21 @@ def test_what_failed_together_can_run_apart() -> None:
     assert [futures[n].result(0)["y"].item() for n in (0, 2)] == [0, 2]
     with pytest.raises(InferenceError, match="inference failed"):
         futures[1].result(0)
+
+
+def test_parts_and_failures_do_not_spoil_the_cost() -> None:
+    line = Line()
+    for _ in range(50):
+        line.target.learn(1, 1.0)
+    for _ in range(50):
+        for n in range(3):
+            line.submit(n)
+        first, *others = line.next().split()
+        for part in (first, *others):
+            part.fail(13, "inference failed")
+    found = line.statistics()
+    assert found.base_cost_s + found.row_cost_s == pytest.approx(1.0)
+    assert found.requests == {"INTERNAL": 150}
 
 
 def test_a_batch_that_is_dropped_answers_its_requests() -> None:
