@@ -110,18 +110,25 @@ def extensions() -> list[Extension]:
         return found
     archive = nghttp2_archive()
     if archive is None:
-        print("penstock: nghttp2 is not installed: building without the native front", file=sys.stderr)
+        print("penstock: no nghttp2: building without the native front", file=sys.stderr)
         return found
     stderr = "csrc/front/nghttp2_stderr.cc"
     load = extension("penstock.load._load", [*native("load"), stderr], (archive,), optional=True)
     found.append(load)
     if not compiles("#include <openssl/ssl.h>\n#include <zlib.h>\nint main() {}", "-lssl", "-lcrypto", "-lz"):
-        print("penstock: OpenSSL or zlib is not installed: building without the native front", file=sys.stderr)
+        print(
+            "penstock: OpenSSL or zlib is not installed: building without the native front", file=sys.stderr
+        )
         return found
     zlib = find_archive("libz.a") or "-lz"
     front = extension(
         "penstock.serve._front",
-        [*native("wire", "front"), "csrc/queue/routes.cc", "csrc/queue/target.cc", "csrc/queue/cost_model.cc"],
+        [
+            *native("wire", "front"),
+            "csrc/queue/routes.cc",
+            "csrc/queue/target.cc",
+            "csrc/queue/cost_model.cc",
+        ],
         (archive, zlib, "-lssl", "-lcrypto"),
         optional=True,
     )

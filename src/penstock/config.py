@@ -85,7 +85,7 @@ class ModelConfig(_Settings, frozen=True, kw_only=True):
     """One deployment: which version it serves, and how it batches."""
 
     version: Positive | None = None
-    """Version to serve; none follows the highest."""
+    """Version to serve; none follows the highest that loads."""
     extra_versions: tuple[Positive, ...] = ()
     """Versions kept loaded beside the active one, for requests that name them."""
     max_batch_rows: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 256

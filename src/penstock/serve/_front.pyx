@@ -5,7 +5,6 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
-from libcpp.utility cimport move
 from libcpp.vector cimport vector
 
 from penstock.batching._queue cimport CppRoutes, Routes, Status
@@ -61,10 +60,9 @@ cdef extern from *:
     inline int code_number(const Status& status) { return static_cast<int>(status.code); }
     inline std::vector<int64_t> front_counts(Front& front) {
       FrontCounters& c = front.counters();
-      return {c.connections.load(), static_cast<int64_t>(c.connections_total.load()),
-              static_cast<int64_t>(c.connections_refused.load()), static_cast<int64_t>(c.connections_cut.load()),
-              c.streams.load(), static_cast<int64_t>(c.infer_calls.load()),
-              static_cast<int64_t>(c.forwarded_calls.load())};
+      const auto total = [](const std::atomic<uint64_t>& n) { return static_cast<int64_t>(n.load()); };
+      return {c.connections.load(), total(c.connections_total), total(c.connections_refused),
+              total(c.connections_cut), c.streams.load(), total(c.infer_calls), total(c.forwarded_calls)};
     }
     inline std::vector<uint64_t> front_refused(Front& front) {
       return {front.counters().refused.begin(), front.counters().refused.end()};
@@ -76,8 +74,8 @@ cdef extern from *:
     vector[uint64_t] front_refused "penstock::front_refused"(CppFront& front)
 
 
-_COUNTS = ("connections", "connections_total", "connections_refused", "connections_cut", "streams", "infer_calls",
-           "forwarded_calls")
+_COUNTS = ("connections", "connections_total", "connections_refused", "connections_cut", "streams",
+           "infer_calls", "forwarded_calls")
 
 
 cdef class Front:
@@ -100,8 +98,8 @@ cdef class Front:
     cdef unique_ptr[CppFront] front
     cdef str host
 
-    def __init__(self, Routes routes not None, *, tuple address, str control_socket not None, limits, tls=None,
-                 int threads=1, bint triton_status_codes=False):
+    def __init__(self, Routes routes not None, *, tuple address, str control_socket not None, limits,
+                 tls=None, int threads=1, bint triton_status_codes=False):
         cdef FrontSettings settings
         self.host = address[0]
         settings.host = address[0].encode()
