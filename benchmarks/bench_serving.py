@@ -114,8 +114,8 @@ def started(
             try:
                 server = stack.enter_context(running(contender.command(scratch)))
                 traffic = (
-                    expect_answers(server.grpc, make_model(), options.distinct)
-                    if contender.serves_model
+                    expect_answers(server.grpc, contender.model(), options.distinct)
+                    if contender.model
                     else Traffic(bodies, bodies)
                 )
             except StartError as error:
@@ -162,8 +162,10 @@ def targets(rows: dict[tuple[str, tuple[int, int]], Row]) -> list[Target]:
     """Compare the native front with the references that ran."""
     found = []
 
-    def add(text: str, name: str, shape: tuple[int, int], reference: str, limit: float) -> None:
-        ours, theirs = rows.get(("native", shape)), rows.get((reference, shape))
+    def add(
+        text: str, name: str, shape: tuple[int, int], reference: str, limit: float, subject: str = "native"
+    ) -> None:
+        ours, theirs = rows.get((subject, shape)), rows.get((reference, shape))
         if ours and theirs and ours.samples and theirs.samples:
             found.append(Target(text, ours.median(name) / theirs.median(name), limit))
 
@@ -172,6 +174,13 @@ def targets(rows: dict[tuple[str, tuple[int, int]], Row]) -> list[Target]:
     add("server CPU a request, 16×32, over empty gRPC C++ unary echo", "cpu_us", PRIMARY, "cc-unary", 1 / 3)
     add("median latency, 1×1, over empty gRPC C++ generic echo", "p50_us", (1, 1), "cc", 1.0)
     add("median latency, 1×1, over empty gRPC C++ unary echo", "p50_us", (1, 1), "cc-unary", 1.0)
+    for reference, label, limit in (
+        ("aio", "grpc.aio", 1 / 30),
+        ("cc", "gRPC C++ generic", 1 / 3),
+        ("cc-unary", "gRPC C++ unary", 1 / 3),
+    ):
+        text = f"the same for the identity model, over empty {label} echo"
+        add(text, "cpu_us", PRIMARY, reference, limit, subject="native-empty")
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.model import NAME, build_dir, make_repository
+from benchmarks.model import NAME, build_dir, make_identity, make_model, publish
 from benchmarks.process import StartError, python
 
 __all__ = ["CONTENDERS", "Contender", "build_echo_cc", "penstock"]
@@ -25,18 +25,22 @@ class Contender:
     label: str
     command: Callable[[Path], list[str]]
     """Makes the command line, given a scratch directory; raises StartError where it cannot run here."""
-    serves_model: bool
+    model: Callable[[], Path] | None = None
+    """Makes the ONNX file that it serves; an empty server answers with the request."""
 
 
-def penstock(front: str, repository: Path | None = None) -> Callable[[Path], list[str]]:
-    """Return what makes the command line of a Penstock server; without a repository it gets the model's."""
+def penstock(
+    front: str, repository: Path | None = None, model: Callable[[], Path] = make_model
+) -> Callable[[Path], list[str]]:
+    """Return what makes the command line of a Penstock server; without a repository it serves `model`."""
 
     def command(scratch: Path) -> list[str]:
-        models = repository or make_repository(scratch / f"models-{front}")
-        config = scratch / f"{front}.toml"
+        key = f"{front}-{model.__name__}"
+        models = repository or publish(scratch / key, model())
+        config = scratch / f"{key}.toml"
         config.write_text(
             f'[server]\nrepository = "{models}"\ngrpc = "127.0.0.1:0"\nhttp = "127.0.0.1:0"\n'
-            f'front = "{front}"\nlog_level = "warning"\n\n[models.{NAME}]\n'
+            f'front = "{front}"\nintra_op_threads = 1\nlog_level = "warning"\n\n[models.{NAME}]\n'
         )
         return python("-m", "penstock", "serve", "--config", str(config))
 
@@ -52,11 +56,17 @@ def _echo_cc(kind: str) -> Callable[[Path], list[str]]:
 
 
 CONTENDERS = (
-    Contender("native", "penstock, native front, the model", penstock("native"), serves_model=True),
-    Contender("grpcio", "penstock, grpcio front, the model", penstock("grpcio"), serves_model=True),
-    Contender("aio", "grpc.aio + uvloop, empty echo", _echo_aio, serves_model=False),
-    Contender("cc", "gRPC C++ callback, empty generic echo", _echo_cc("generic"), serves_model=False),
-    Contender("cc-unary", "gRPC C++ callback, empty unary echo", _echo_cc("unary"), serves_model=False),
+    Contender("native", "penstock, native front, the model", penstock("native"), make_model),
+    Contender(
+        "native-empty",
+        "penstock, native front, identity",
+        penstock("native", model=make_identity),
+        make_identity,
+    ),
+    Contender("grpcio", "penstock, grpcio front, the model", penstock("grpcio"), make_model),
+    Contender("aio", "grpc.aio + uvloop, empty echo", _echo_aio),
+    Contender("cc", "gRPC C++ callback, empty generic echo", _echo_cc("generic")),
+    Contender("cc-unary", "gRPC C++ callback, empty unary echo", _echo_cc("unary")),
 )
 
 

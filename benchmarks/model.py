@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FEATURES", "INPUT", "NAME", "OUTPUT", "build_dir", "make_model", "make_repository", "make_rows"]
+__all__ = [
+    "FEATURES",
+    "INPUT",
+    "NAME",
+    "OUTPUT",
+    "build_dir",
+    "make_identity",
+    "make_model",
+    "make_repository",
+    "make_rows",
+    "publish",
+]
 
 NAME = "gbdt"
 INPUT = "input"
@@ -88,10 +99,34 @@ def make_model(seed: int = 7, trees: int = TREES) -> Path:
     return path
 
 
+def make_identity() -> Path:
+    """Return the path of a model that answers with its input: what serving costs without a model."""
+    from onnx import TensorProto, helper
+
+    path = build_dir() / "identity.onnx"
+    if not path.exists():
+        shape = ["rows", FEATURES]
+        graph = helper.make_graph(
+            [helper.make_node("Identity", [INPUT], [OUTPUT])],
+            "identity",
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+        path.write_bytes(model.SerializeToString())
+    return path
+
+
+def publish(root: Path, model: Path, version: int = 1) -> Path:
+    """Put a graph into a repository under the benchmark model's name."""
+    directory = root / NAME / str(version)
+    directory.mkdir(parents=True)
+    (directory / "model.onnx").write_bytes(model.read_bytes())
+    return root
+
+
 def make_repository(root: Path, versions: int = 1) -> Path:
     """Fill a repository with versions 1, 2, … of the model, each trained with another seed."""
     for version in range(1, versions + 1):
-        directory = root / NAME / str(version)
-        directory.mkdir(parents=True)
-        (directory / "model.onnx").write_bytes(make_model(seed=6 + version).read_bytes())
+        publish(root, make_model(seed=6 + version), version)
     return root
