@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kReadsPerEvent = 16;
 constexpr size_t kSendChunk = 1 << 16;
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr int64_t kRest = 2 * kSecond;  // idle for so long, a connection gives its frame buffer back
+constexpr int64_t kRest = 2 * kSecond;         // idle for so long, a connection gives its frame buffer back
 constexpr int64_t kDrainNotice = kSecond / 5;  // between the two GOAWAYs: what was on its way still arrives
 constexpr double kPingBurst = 100, kPingsPerTick = 0.5;  // SETTINGS count as pings: both cost an answer
 constexpr double kResetBurst = 1000, kResetsPerTick = 25;
@@ -169,7 +169,8 @@ void Connection::flush() {
     size_t sent = 0;
     while (sent < chunk.size()) {
       size_t count = 0;
-      const Io io = transport_->write(reinterpret_cast<const uint8_t*>(chunk.data()) + sent, chunk.size() - sent, &count);
+      const Io io = transport_->write(reinterpret_cast<const uint8_t*>(chunk.data()) + sent,
+                                      chunk.size() - sent, &count);
       if (io == Io::kClosed) return close();
       if (io == Io::kWouldBlock) {
         unsent_.assign(chunk, sent);
@@ -261,11 +262,13 @@ void Connection::on_ping() {
     constexpr std::string_view kReason = "too_many_pings";
     if (!cut()) return;
     nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
-                          NGHTTP2_ENHANCE_YOUR_CALM, reinterpret_cast<const uint8_t*>(kReason.data()), kReason.size());
+                          NGHTTP2_ENHANCE_YOUR_CALM, reinterpret_cast<const uint8_t*>(kReason.data()),
+                          kReason.size());
   }
 }
 
-// Headers that nghttp2 could not send, for example because they are too large: the client must not wait for them.
+// Headers that nghttp2 could not send, for example because they are too large: the client must not wait for
+// them.
 void Connection::on_unsent(Stream* stream) { reset(stream, NGHTTP2_INTERNAL_ERROR); }
 
 void Connection::on_reset_by_client() {
@@ -347,19 +350,23 @@ void Connection::on_request(Stream* stream, bool ended) {
   const FrontSettings& settings = loop_->settings();
   if (stream->too_many_headers) {
     return refuse(stream, {Code::kResourceExhausted,
-                         "the header list exceeds the limit of " + std::to_string(settings.max_header_bytes) + " bytes",
-                         {}});
+                           "the header list exceeds the limit of " +
+                               std::to_string(settings.max_header_bytes) + " bytes",
+                           {}});
   }
   if (!stream->post) return http_error(stream, "405");
   if (!stream->grpc) return http_error(stream, "415");
   if (stream->bad_timeout) {
-    return refuse(stream, Status::invalid("grpc-timeout is malformed: expected at most eight digits and a unit"));
+    return refuse(stream,
+                  Status::invalid("grpc-timeout is malformed: expected at most eight digits and a unit"));
   }
   if (stream->infer_path) {
     stream->kind = Stream::Kind::kInfer;
     if (stream->encoding == Encoding::kUnknown) {
-      return refuse(stream, {Code::kUnimplemented,
-                           "grpc-encoding is not supported; expected one of " + std::string(kAcceptedEncodings), {}});
+      return refuse(stream,
+                    {Code::kUnimplemented,
+                     "grpc-encoding is not supported; expected one of " + std::string(kAcceptedEncodings),
+                     {}});
     }
     if (ended) on_end(stream);
     return;
@@ -392,16 +399,19 @@ void Connection::on_data(Stream* stream, std::string_view data) {
   if (body.size() < kGrpcPrefixBytes) return;
   const GrpcPrefix prefix = read_grpc_prefix(body.data());
   if (prefix.message_bytes > limit) {
-    return refuse(stream, {Code::kResourceExhausted, "message of " + std::to_string(prefix.message_bytes) +
-                                                       " bytes exceeds the limit of " + std::to_string(limit) + " bytes",
-                         {}});
+    return refuse(stream, {Code::kResourceExhausted,
+                           "message of " + std::to_string(prefix.message_bytes) +
+                               " bytes exceeds the limit of " + std::to_string(limit) + " bytes",
+                           {}});
   }
   if (body.size() > kGrpcPrefixBytes + prefix.message_bytes) {
     return refuse(stream, {Code::kUnimplemented, "expected one message in a ModelInfer call, got more", {}});
   }
   if (buffered_bytes_ > 4 * (limit + kGrpcPrefixBytes)) {
-    return refuse(stream, {Code::kResourceExhausted,
-                         "the unfinished messages of the connection exceed " + std::to_string(4 * limit) + " bytes", {}});
+    return refuse(stream,
+                  {Code::kResourceExhausted,
+                   "the unfinished messages of the connection exceed " + std::to_string(4 * limit) + " bytes",
+                   {}});
   }
 }
 
@@ -430,7 +440,8 @@ Status Connection::decode_body(Stream* stream, std::string* message) {
   }
   if (!prefix.compressed) return {};
   if (stream->encoding == Encoding::kIdentity) {
-    return {Code::kInternal, "the message is marked as compressed, but grpc-encoding names no compression", {}};
+    return {
+        Code::kInternal, "the message is marked as compressed, but grpc-encoding names no compression", {}};
   }
   const size_t limit = loop_->settings().max_message_bytes;
   const std::string_view compressed = std::string_view(whole).substr(kGrpcPrefixBytes);
@@ -440,7 +451,8 @@ Status Connection::decode_body(Stream* stream, std::string* message) {
     case Inflated::kMalformed:
       return {Code::kInternal, "the compressed message cannot be decompressed", {}};
     case Inflated::kTooLarge:
-      return {Code::kResourceExhausted, "the decompressed message exceeds the limit of " + std::to_string(limit) + " bytes",
+      return {Code::kResourceExhausted,
+              "the decompressed message exceeds the limit of " + std::to_string(limit) + " bytes",
               {}};
     case Inflated::kOk:
       break;
@@ -454,11 +466,13 @@ void Connection::infer(Stream* stream) {
   loop_->counters().infer_calls.fetch_add(1, std::memory_order_relaxed);
   auto call = loop_->new_call();
   call->stream = stream;
-  if (Status status = decode_body(stream, &call->body); !status.ok()) return refuse(stream, std::move(status));
+  if (Status status = decode_body(stream, &call->body); !status.ok())
+    return refuse(stream, std::move(status));
 
   InferRequest& request = loop_->scratch();
   const std::string_view message = std::string_view(call->body).substr(kGrpcPrefixBytes);
-  if (Status status = parse_infer_request(message, &request); !status.ok()) return refuse(stream, std::move(status));
+  if (Status status = parse_infer_request(message, &request); !status.ok())
+    return refuse(stream, std::move(status));
 
   Status status = loop_->routes().resolve(request.model_name, request.model_version, &call->target);
   if (!status.ok()) return refuse(stream, std::move(status), request.model_name);
@@ -536,7 +550,8 @@ void Connection::fail(Stream* stream, Status status, std::string_view model) {
   stream->responding = true;
   nghttp2_submit_response(session_, stream->id, headers.data(), headers.size(), nullptr);
   loop_->mark_dirty(this);
-  loop_->failures().add({std::move(id), std::string(model.substr(0, kLoggedModelBytes)), peer_, std::move(status)});
+  loop_->failures().add(
+      {std::move(id), std::string(model.substr(0, kLoggedModelBytes)), peer_, std::move(status)});
 }
 
 void Connection::http_error(Stream* stream, const char* status) {
@@ -571,7 +586,8 @@ int64_t Connection::read_response(Stream* stream, uint8_t* buffer, size_t size, 
   }
   if (count > 0) loop_->upstream().consumed(stream, count);
   if (!stream->out.empty()) return static_cast<int64_t>(count);
-  if (!forward->upstream_ended) return count > 0 ? static_cast<int64_t>(count) : int64_t{NGHTTP2_ERR_DEFERRED};
+  if (!forward->upstream_ended)
+    return count > 0 ? static_cast<int64_t>(count) : int64_t{NGHTTP2_ERR_DEFERRED};
   *flags |= NGHTTP2_DATA_FLAG_EOF;
   if (forward->has_trailers) {
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;

@@ -36,8 +36,8 @@ class Connection : public EventHandler {
   void flush();
   // Four times a second: time limits.
   void tick(int64_t now);
-  // No new streams; closes when those that are open are done. One that is being made gets as far as a call that
-  // is on its way already.
+  // No new streams; closes when those that are open are done. One that is being made gets as far as a call
+  // that is on its way already.
   void drain();
   void close();
 
@@ -60,8 +60,8 @@ class Connection : public EventHandler {
   int32_t pressing_streams() const;
   const std::string& peer() const { return peer_; }
 
-  bool dirty = false;           // waits for the loop to flush it
-  bool again = false;           // waits for the loop to read on
+  bool dirty = false;  // waits for the loop to flush it
+  bool again = false;  // waits for the loop to read on
   Connection* previous = nullptr;
   Connection* next = nullptr;
 
@@ -104,22 +104,22 @@ class Connection : public EventHandler {
   int64_t dropped_ns_ = 0;
   Stream* streams_ = nullptr;  // list of the open ones
   int32_t stream_count_ = 0;
-  std::string unsent_;         // taken from nghttp2, not by the socket
+  std::string unsent_;  // taken from nghttp2, not by the socket
   size_t unsent_offset_ = 0;
   size_t buffered_bytes_ = 0;  // of requests that are coming in
 
   bool closed_ = false;
-  bool cut_ = false;           // broke a limit: closes when its GOAWAY is sent
-  bool started_ = false;       // the transport is ready and settings are sent
-  bool greeted_ = false;       // the client's preface and settings came
+  bool cut_ = false;      // broke a limit: closes when its GOAWAY is sent
+  bool started_ = false;  // the transport is ready and settings are sent
+  bool greeted_ = false;  // the client's preface and settings came
   bool watching_write_ = false;
   int8_t drain_phase_ = 0;
   int64_t opened_ns_;
-  int64_t activity_ns_;        // bytes moved either way
-  int64_t received_ns_;        // bytes came in
-  int64_t sent_ns_;            // bytes went out
-  int64_t probe_ns_ = 0;       // a ping is on its way since then
-  int64_t drain_ns_ = 0;       // when the drain began
+  int64_t activity_ns_;   // bytes moved either way
+  int64_t received_ns_;   // bytes came in
+  int64_t sent_ns_;       // bytes went out
+  int64_t probe_ns_ = 0;  // a ping is on its way since then
+  int64_t drain_ns_ = 0;  // when the drain began
   double ping_budget_;
   double reset_budget_;
 };

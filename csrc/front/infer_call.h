@@ -46,9 +46,9 @@ class InferCall : public Request {
 
   // Only the loop's thread looks at these until the call is submitted and after it is answered.
   Stream* stream = nullptr;  // null once the client has gone
-  std::string body;      // the message that `bound` points into
-  std::string_view id;   // of the request, in `body`
-  std::string response;  // framed
+  std::string body;          // the message that `bound` points into
+  std::string_view id;       // of the request, in `body`
+  std::string response;      // framed
   Status status;
   std::string_view model;  // as the request named it, in `body`
 

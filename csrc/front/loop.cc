@@ -19,8 +19,8 @@ namespace {
 constexpr int kEventsPerTurn = 256;
 constexpr int64_t kTickNs = 250'000'000;
 constexpr size_t kReadBytes = 1 << 16;
-constexpr size_t kSpares = 2048;         // calls and streams kept for reuse
-constexpr size_t kSpareBytes = 4096;     // of a buffer in them
+constexpr size_t kSpares = 2048;      // calls and streams kept for reuse
+constexpr size_t kSpareBytes = 4096;  // of a buffer in them
 
 std::string peer_name(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "";
@@ -67,7 +67,9 @@ Loop::~Loop() {
   close(epoll_);
 }
 
-void Loop::start() { thread_ = std::thread([this] { run(); }); }
+void Loop::start() {
+  thread_ = std::thread([this] { run(); });
+}
 
 void Loop::drain() {
   draining_.store(true, std::memory_order_release);
@@ -155,7 +157,8 @@ bool Loop::accept_one() {
   FrontCounters& counters = shared_->counters;
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int fd =
+      accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
     // Out of descriptors: the next tick tries again, instead of this turn for ever.
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

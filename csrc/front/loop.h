@@ -1,4 +1,5 @@
-// One I/O thread: a listener, its connections, and the calls between them and the queues. Never takes the GIL.
+// One I/O thread: a listener, its connections, and the calls between them and the queues. Never takes the
+// GIL.
 #ifndef PENSTOCK_FRONT_LOOP_H_
 #define PENSTOCK_FRONT_LOOP_H_
 
@@ -24,7 +25,7 @@ namespace penstock {
 
 // Counted by every loop of a front.
 struct FrontCounters {
-  std::atomic<int64_t> connections{0};          // open now
+  std::atomic<int64_t> connections{0};  // open now
   std::atomic<uint64_t> connections_total{0};
   std::atomic<uint64_t> connections_refused{0};  // over the limit
   std::atomic<uint64_t> connections_cut{0};      // for breaking a limit or the protocol

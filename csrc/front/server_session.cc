@@ -26,7 +26,8 @@ struct ServerCallbacks {
                                  {reinterpret_cast<const char*>(value), value_size});
   }
 
-  static int data_chunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+  static int data_chunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                        void* user) {
     Connection* connection = self(user);
     if (Stream* stream = connection->find(id)) {
       connection->on_data(stream, {reinterpret_cast<const char*>(data), size});
@@ -87,7 +88,8 @@ struct ServerCallbacks {
     return 0;
   }
 
-  static ssize_t read_data(nghttp2_session*, int32_t id, uint8_t* buffer, size_t size, uint32_t* flags, void* user) {
+  static ssize_t read_data(nghttp2_session*, int32_t id, uint8_t* buffer, size_t size, uint32_t* flags,
+                           void* user) {
     Connection* connection = self(user);
     Stream* stream = connection->find(id);
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -136,11 +138,14 @@ Option make_option() {
 
 }  // namespace
 
-nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings, SessionMemory* memory) {
+nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings,
+                                    SessionMemory* memory) {
   static const Callbacks callbacks = make_callbacks();
   static const Option option = make_option();
   nghttp2_session* session = nullptr;
-  if (nghttp2_session_server_new3(&session, callbacks.get(), connection, option.get(), memory->functions()) != 0) return nullptr;
+  if (nghttp2_session_server_new3(&session, callbacks.get(), connection, option.get(), memory->functions()) !=
+      0)
+    return nullptr;
   const nghttp2_settings_entry entries[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.max_streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},

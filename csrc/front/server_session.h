@@ -13,7 +13,8 @@ namespace penstock {
 class Connection;
 
 // A new session with its SETTINGS submitted; null when there is no memory.
-nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings, SessionMemory* memory);
+nghttp2_session* new_server_session(Connection* connection, const FrontSettings& settings,
+                                    SessionMemory* memory);
 
 // Data source of every answer.
 ssize_t read_server_data(nghttp2_session* session, int32_t id, uint8_t* buffer, size_t size, uint32_t* flags,

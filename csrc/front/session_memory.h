@@ -3,10 +3,10 @@
 // Small blocks, of which a call takes some fifteen, are kept by size and used again: a burst of streams
 // overflows malloc's own per-thread cache.
 //
-// A session takes a page of zeros for its stream table and five pages to build frames in; from malloc both are
-// resident from the start. Here they come page-aligned out of one reservation: untouched pages stay away, a
-// freed block goes back to the system, and the frame buffer of an idle connection can be dropped. Everything
-// else, and everything once the reservation is full, comes from malloc.
+// A session takes a page of zeros for its stream table and five pages to build frames in; from malloc both
+// are resident from the start. Here they come page-aligned out of one reservation: untouched pages stay away,
+// a freed block goes back to the system, and the frame buffer of an idle connection can be dropped.
+// Everything else, and everything once the reservation is full, comes from malloc.
 #ifndef PENSTOCK_FRONT_SESSION_MEMORY_H_
 #define PENSTOCK_FRONT_SESSION_MEMORY_H_
 

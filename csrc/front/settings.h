@@ -10,9 +10,9 @@ namespace penstock {
 
 struct FrontSettings {
   std::string host = "127.0.0.1";
-  uint16_t port = 0;             // 0 lets the system choose
-  int32_t threads = 1;           // each with a listener of its own (SO_REUSEPORT)
-  std::string control_socket;    // Unix socket of the control plane
+  uint16_t port = 0;           // 0 lets the system choose
+  int32_t threads = 1;         // each with a listener of its own (SO_REUSEPORT)
+  std::string control_socket;  // Unix socket of the control plane
 
   int32_t max_connections = 20'000;  // of all threads together
   uint32_t max_streams = 1024;       // at once, of one connection
@@ -25,7 +25,7 @@ struct FrontSettings {
 
   std::string tls_certificate;  // PEM files; no TLS when the certificate is empty
   std::string tls_key;
-  std::string tls_client_ca;    // mutual TLS when set
+  std::string tls_client_ca;  // mutual TLS when set
 };
 
 }  // namespace penstock

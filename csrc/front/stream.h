@@ -42,14 +42,14 @@ class StreamBuffer {
 
 // The control plane's half of a forwarded call.
 struct Forward {
-  int32_t upstream_id = 0;       // 0 until opened and after it closed
+  int32_t upstream_id = 0;  // 0 until opened and after it closed
   StreamBuffer to_upstream;
-  bool client_ended = false;     // the client half-closed
-  HeaderList response;           // headers, then trailers, as they come in
-  bool answered = false;         // response headers were passed on
-  bool upstream_ended = false;   // nothing more comes from the control plane
+  bool client_ended = false;    // the client half-closed
+  HeaderList response;          // headers, then trailers, as they come in
+  bool answered = false;        // response headers were passed on
+  bool upstream_ended = false;  // nothing more comes from the control plane
   bool has_trailers = false;
-  bool holds_drain = true;       // false for calls that last as long as the client likes
+  bool holds_drain = true;  // false for calls that last as long as the client likes
 };
 
 // Owned by its connection; everything here is of the loop's thread.
@@ -68,23 +68,23 @@ struct Stream {
   Kind kind = Kind::kHeaders;
 
   bool post = false;
-  bool grpc = false;           // content-type is application/grpc
+  bool grpc = false;  // content-type is application/grpc
   bool infer_path = false;
   bool bad_timeout = false;
   bool too_many_headers = false;
-  bool responding = false;     // response headers were handed to nghttp2
+  bool responding = false;  // response headers were handed to nghttp2
   Encoding encoding = Encoding::kIdentity;
   size_t header_bytes = 0;
   int64_t arrival_ns = 0;
   int64_t deadline_ns = kNever;
-  int64_t progress_ns = 0;     // when bytes of the stream last moved
+  int64_t progress_ns = 0;  // when bytes of the stream last moved
   std::string path;
-  std::string request_id;      // as the client gave it
-  HeaderList headers;          // of a forwarded call
+  std::string request_id;  // as the client gave it
+  HeaderList headers;      // of a forwarded call
 
-  std::string body;            // of ModelInfer: prefix and message
-  InferCall* call = nullptr;   // while queued or running; not owned
-  StreamBuffer out;            // response bytes towards the client
+  std::string body;           // of ModelInfer: prefix and message
+  InferCall* call = nullptr;  // while queued or running; not owned
+  StreamBuffer out;           // response bytes towards the client
   std::unique_ptr<Forward> forward;
 
   // As good as new; buffers up to `kept_bytes` stay.

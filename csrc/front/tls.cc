@@ -65,8 +65,8 @@ class TlsTransport : public Transport {
   bool ready_ = false;
 };
 
-int select_h2(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
-              void*) {
+int select_h2(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+              unsigned in_size, void*) {
   for (unsigned i = 0; i < in_size; i += 1u + in[i]) {
     if (in[i] == 2 && i + 2 < in_size && std::memcmp(in + i + 1, "h2", 2) == 0) {
       *out = in + i + 1;
@@ -91,10 +91,12 @@ Status TlsContext::load(const FrontSettings& settings, std::unique_ptr<TlsContex
   if (raw == nullptr) return Status::invalid("TLS cannot be set up: " + last_error());
   std::unique_ptr<TlsContext> made(new TlsContext(raw));
   SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);
-  SSL_CTX_set_mode(raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(
+      raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_options(raw, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_alpn_select_cb(raw, select_h2, nullptr);
-  // What a client resumes must have been agreed with this server; without it none that showed a certificate can.
+  // What a client resumes must have been agreed with this server; without it none that showed a certificate
+  // can.
   constexpr unsigned char kSessions[] = "penstock";
   SSL_CTX_set_session_id_context(raw, kSessions, sizeof kSessions - 1);
   // A key that needs a passphrase is refused, not asked for on the terminal.
@@ -111,7 +113,8 @@ Status TlsContext::load(const FrontSettings& settings, std::unique_ptr<TlsContex
   }
   if (!settings.tls_client_ca.empty()) {
     const char* path = settings.tls_client_ca.c_str();
-    if (SSL_CTX_load_verify_locations(raw, path, nullptr) != 1) return refuse("client_ca", settings.tls_client_ca);
+    if (SSL_CTX_load_verify_locations(raw, path, nullptr) != 1)
+      return refuse("client_ca", settings.tls_client_ca);
     SSL_CTX_set_client_CA_list(raw, SSL_load_client_CA_file(path));
     SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   }

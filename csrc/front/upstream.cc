@@ -27,7 +27,8 @@ struct ClientCallbacks {
     return 0;
   }
 
-  static int data_chunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+  static int data_chunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                        void* user) {
     nghttp2_session_consume_connection(session, size);
     if (Stream* stream = self(user)->find(id)) {
       stream->connection->forward_data(stream, {reinterpret_cast<const char*>(data), size});
@@ -73,8 +74,8 @@ struct ClientCallbacks {
     return 0;
   }
 
-  static ssize_t read_data(nghttp2_session* session, int32_t id, uint8_t* buffer, size_t size, uint32_t* flags,
-                           nghttp2_data_source*, void*) {
+  static ssize_t read_data(nghttp2_session* session, int32_t id, uint8_t* buffer, size_t size,
+                           uint32_t* flags, nghttp2_data_source*, void*) {
     auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id));
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     Forward* forward = stream->forward.get();
@@ -178,7 +179,8 @@ bool Upstream::open(Stream* stream) {
   const std::vector<nghttp2_nv> headers = stream->headers.view();
   nghttp2_data_provider provider{};
   provider.read_callback = ClientCallbacks::read_data;
-  const int32_t id = nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &provider, stream);
+  const int32_t id =
+      nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &provider, stream);
   if (id < 0) return false;
   stream->forward->upstream_id = id;
   streams_[id] = stream;

@@ -1,7 +1,8 @@
 // The way to the control plane: one HTTP/2 connection over a Unix socket, shared by the streams of a loop.
 //
 // Flow control is passed through per stream: bytes are acknowledged to the side that sent them when the other
-// side has taken them. The shared connection window is always replenished, so a slow stream holds up no other.
+// side has taken them. The shared connection window is always replenished, so a slow stream holds up no
+// other.
 #ifndef PENSTOCK_FRONT_UPSTREAM_H_
 #define PENSTOCK_FRONT_UPSTREAM_H_
 

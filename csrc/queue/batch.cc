@@ -96,7 +96,8 @@ std::vector<std::unique_ptr<Batch>> Batch::split() {
   parts.reserve(requests_.size());
   for (Request* request : requests_) {
     parts.push_back(std::make_unique<Batch>(TargetHold::share(target_), std::vector<Request*>{request},
-                                            request->bound.rows, BatchDecision{request->bound.rows, BatchReason::kAlone, 0}));
+                                            request->bound.rows,
+                                            BatchDecision{request->bound.rows, BatchReason::kAlone, 0}));
   }
   requests_.clear();
   return parts;

@@ -6,8 +6,8 @@
 namespace penstock {
 namespace {
 
-constexpr double kDecay = 0.98;          // about fifty batches of memory
-constexpr double kOutlier = 3.0;         // distances beyond this many spreads count less
+constexpr double kDecay = 0.98;   // about fifty batches of memory
+constexpr double kOutlier = 3.0;  // distances beyond this many spreads count less
 constexpr double kSpreadDecay = 0.95;
 constexpr double kSpreadGrowth = 4.0;    // one sample raises the spread by at most this factor of itself
 constexpr double kRelativeFloor = 0.02;  // timers and caches alone vary by this share
@@ -38,7 +38,8 @@ void CostModel::fit() {
   const double mean_t = t_ / w_;
   const double variance = nn_ / w_ - mean_n * mean_n;
   const double covariance = nt_ / w_ - mean_n * mean_t;
-  // Batches of nearly one size say nothing of the slope: lean on the slope so far, at first the mean cost a row.
+  // Batches of nearly one size say nothing of the slope: lean on the slope so far, at first the mean cost a
+  // row.
   const double prior = estimate_.known ? estimate_.row_ns : 0.5 * mean_t / mean_n;
   const double ridge = 0.01 * mean_n * mean_n / w_;
   double slope = (covariance + ridge * prior) / (variance + ridge);

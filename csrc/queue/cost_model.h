@@ -1,8 +1,8 @@
 // What a batch of n rows costs: a + b·n, learned while serving.
 //
-// Exponentially weighted least squares; each sample is weighted down by its distance from the line in units of
-// the typical distance (Huber's weights), so that one page fault or one preempted batch does not bend it, while
-// a lasting change is followed within some tens of batches. Pure: no clock, no lock, no allocation.
+// Exponentially weighted least squares; each sample is weighted down by its distance from the line in units
+// of the typical distance (Huber's weights), so that one page fault or one preempted batch does not bend it,
+// while a lasting change is followed within some tens of batches. Pure: no clock, no lock, no allocation.
 //
 // P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Statist. 35 (1964).
 #ifndef PENSTOCK_QUEUE_COST_MODEL_H_
@@ -13,10 +13,10 @@
 namespace penstock {
 
 struct CostEstimate {
-  double base_ns = 0;     // a
-  double row_ns = 0;      // b
-  double spread_ns = 0;   // typical distance of a sample from the line
-  bool known = false;     // false until the first sample
+  double base_ns = 0;    // a
+  double row_ns = 0;     // b
+  double spread_ns = 0;  // typical distance of a sample from the line
+  bool known = false;    // false until the first sample
 
   double batch_ns(int64_t rows) const { return base_ns + row_ns * static_cast<double>(rows); }
   // What a batch takes when it is unlucky: used wherever a promise depends on it.

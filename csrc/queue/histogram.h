@@ -11,10 +11,10 @@ namespace penstock {
 
 // Upper bounds in seconds, four a decade from 10 µs to 10 s.
 inline constexpr std::array<double, 25> kSecondsBounds = {
-    1e-5,   1.8e-5, 3.2e-5, 5.6e-5, 1e-4,  1.8e-4, 3.2e-4, 5.6e-4, 1e-3, 1.8e-3, 3.2e-3, 5.6e-3, 0.01,
-    0.018,  0.032,  0.056,  0.1,    0.18,  0.32,   0.56,   1.0,    1.8,  3.2,    5.6,    10.0};
+    1e-5,  1.8e-5, 3.2e-5, 5.6e-5, 1e-4, 1.8e-4, 3.2e-4, 5.6e-4, 1e-3, 1.8e-3, 3.2e-3, 5.6e-3, 0.01,
+    0.018, 0.032,  0.056,  0.1,    0.18, 0.32,   0.56,   1.0,    1.8,  3.2,    5.6,    10.0};
 // Upper bounds in rows: powers of two.
-inline constexpr std::array<double, 17> kRowsBounds = {1,   2,   4,    8,    16,   32,   64,    128,  256,
+inline constexpr std::array<double, 17> kRowsBounds = {1,   2,    4,    8,    16,   32,    64,    128,  256,
                                                        512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
 
 // Not synchronised. A value belongs to the first bound that it does not exceed.

@@ -1,11 +1,13 @@
 // The batch policy: what an idle executor runs next. Pure functions, no clock, no lock, no allocation.
 //
-// Work-conserving: an executor that is idle while rows wait always gets some, so batching costs a lone request
-// nothing. What is decided is how many:
+// Work-conserving: an executor that is idle while rows wait always gets some, so batching costs a lone
+// request nothing. What is decided is how many:
 //   - Everything that waits, up to max_batch_rows, when its cost fits.
-//   - A batch holds up what arrives while it runs, which then waits for its own batch: two batches of half the
+//   - A batch holds up what arrives while it runs, which then waits for its own batch: two batches of half
+//   the
 //     objective each keep the slowest within it. So the cap is the rows that run in half of latency_slo_ms.
-//   - When the backlog is such that slices of that size could not clear it within the objective, the objective
+//   - When the backlog is such that slices of that size could not clear it within the objective, the
+//   objective
 //     is lost already and throughput is what shortens the queue: the cap is max_batch_rows.
 //   - A request that has a deadline limits its own batch to what still meets it.
 #ifndef PENSTOCK_QUEUE_POLICY_H_
@@ -20,11 +22,11 @@ namespace penstock {
 // What the policy sees of the requests that may share the next batch.
 struct PolicyState {
   int64_t now_ns = 0;
-  int64_t waiting_rows = 0;        // at least 1
-  int64_t head_rows = 1;           // rows of the most urgent request
+  int64_t waiting_rows = 0;  // at least 1
+  int64_t head_rows = 1;     // rows of the most urgent request
   int64_t oldest_arrival_ns = 0;
-  int64_t head_deadline_ns = 0;    // kNever when it has none
-  int32_t executors = 1;           // of the deployment, busy or not
+  int64_t head_deadline_ns = 0;  // kNever when it has none
+  int32_t executors = 1;         // of the deployment, busy or not
   int64_t max_batch_rows = 256;
   int64_t latency_slo_ns = 20'000'000;
   CostEstimate cost;

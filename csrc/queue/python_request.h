@@ -9,7 +9,8 @@ namespace penstock {
 
 class PythonRequest : public Request {
  public:
-  using Deliver = void (*)(void* ticket, PythonRequest* request, const BatchOutputs& outputs, int64_t first_row);
+  using Deliver = void (*)(void* ticket, PythonRequest* request, const BatchOutputs& outputs,
+                           int64_t first_row);
   using Fail = void (*)(void* ticket, const Status& status);
 
   PythonRequest(void* ticket, Deliver deliver, Fail fail) : ticket_(ticket), deliver_(deliver), fail_(fail) {}

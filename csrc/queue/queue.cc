@@ -36,7 +36,8 @@ int64_t Queue::waiting_rows() const {
 
 Queue::Group& Queue::group_of(const Request& request) {
   for (auto& group : groups_) {
-    if (group->target == request.target.get() && group->variable_dims == request.bound.variable_dims) return *group;
+    if (group->target == request.target.get() && group->variable_dims == request.bound.variable_dims)
+      return *group;
   }
   if (groups_.size() >= kKeptGroups) {
     groups_.erase(std::remove_if(groups_.begin(), groups_.end(), [](auto& group) { return group->empty(); }),
@@ -107,14 +108,14 @@ bool Queue::admit(Request* request, int64_t now, Status* refusal) {
   const int64_t rows = request->bound.rows;
   if (rows_ > 0 && rows_ + rows > settings_.max_queue_rows) purge(now);
   if (rows_ > 0 && rows_ + rows > settings_.max_queue_rows) {
-    *refusal = {Code::kResourceExhausted, "queue of model \"" + request->target->model() +
-                                              "\" is full: " + std::to_string(rows_) + " rows queued, limit " +
-                                              std::to_string(settings_.max_queue_rows),
+    *refusal = {Code::kResourceExhausted,
+                "queue of model \"" + request->target->model() + "\" is full: " + std::to_string(rows_) +
+                    " rows queued, limit " + std::to_string(settings_.max_queue_rows),
                 {}};
     return false;
   }
-  const Urgency urgency =
-      urgency_of(request->priority, request->arrival_ns, request->deadline_ns, now, settings_.promote_after_ns);
+  const Urgency urgency = urgency_of(request->priority, request->arrival_ns, request->deadline_ns, now,
+                                     settings_.promote_after_ns);
   request->due_ns_ = urgency.due_ns;
   Group& group = group_of(*request);
   insert(&group, urgency.level, request);
@@ -262,7 +263,8 @@ void Queue::close() {
     for (auto& line : group->levels) {
       for (Request* request : line) {
         dropped_.push_back(
-            {request, {Code::kUnavailable, "model \"" + request->target->model() + "\" is not ready: unloaded", {}}});
+            {request,
+             {Code::kUnavailable, "model \"" + request->target->model() + "\" is not ready: unloaded", {}}});
       }
       line.clear();
     }

@@ -1,7 +1,7 @@
 // The queue of one deployment: collects requests from every front and from Python, and hands out batches.
 //
-// Order: by priority, then earliest deadline, then arrival; see policy.h. Requests share a batch only when they
-// hold the same target and agree in every variable dimension but the rows.
+// Order: by priority, then earliest deadline, then arrival; see policy.h. Requests share a batch only when
+// they hold the same target and agree in every variable dimension but the rows.
 #ifndef PENSTOCK_QUEUE_QUEUE_H_
 #define PENSTOCK_QUEUE_QUEUE_H_
 
@@ -35,8 +35,8 @@ class Queue : public Intake {
   explicit Queue(QueueSettings settings);
   ~Queue() override;
 
-  // Refuses with kResourceExhausted what would exceed max_queue_rows; a request larger than the whole queue is
-  // taken when nothing else waits.
+  // Refuses with kResourceExhausted what would exceed max_queue_rows; a request larger than the whole queue
+  // is taken when nothing else waits.
   void submit(Request* const* requests, size_t count) override;
 
   // Blocks until there is a batch to run; null once the queue is closed. For executors, without the GIL.
@@ -93,7 +93,7 @@ class Queue : public Intake {
   std::vector<Dropped> dropped_;  // off the queue, to be answered by an executor
   int64_t rows_ = 0;
   int32_t foretold_drops_ = 0;  // since the last batch: deadlines that had not passed but would have
-  int32_t idle_ = 0;  // executors that wait in next()
+  int32_t idle_ = 0;            // executors that wait in next()
   bool closed_ = false;
 };
 

@@ -5,7 +5,8 @@ namespace {
 
 std::string quoted_model(std::string_view model) { return "model \"" + std::string(model) + '"'; }
 
-// A version as clients write it: a positive decimal of at most nine digits, no leading zero. 0 when it is not.
+// A version as clients write it: a positive decimal of at most nine digits, no leading zero. 0 when it is
+// not.
 int64_t parse_version(std::string_view text) {
   if (text.empty() || text.size() > 9 || text[0] == '0') return 0;
   int64_t value = 0;
@@ -17,7 +18,8 @@ int64_t parse_version(std::string_view text) {
 }
 
 Status not_ready(std::string what, const std::string& reason) {
-  return {Code::kUnavailable, std::move(what) + " is not ready: " + (reason.empty() ? "not loaded" : reason), {}};
+  return {
+      Code::kUnavailable, std::move(what) + " is not ready: " + (reason.empty() ? "not loaded" : reason), {}};
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ Target::Target(std::string model, int64_t version, Signature signature, std::sha
       signature_(std::move(signature)),
       intake_(std::move(intake)) {}
 
-// acquire() and retire() each write their own word, then read the other's: with sequential consistency at least
-// one of them sees the other, so no hold is taken after wait_drained() saw none.
+// acquire() and retire() each write their own word, then read the other's: with sequential consistency at
+// least one of them sees the other, so no hold is taken after wait_drained() saw none.
 bool Target::acquire() {
   holds_.fetch_add(1, std::memory_order_seq_cst);
   if (!retired_.load(std::memory_order_seq_cst)) return true;

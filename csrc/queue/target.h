@@ -38,9 +38,9 @@ inline constexpr size_t kReasonCount = 6;
 
 // What a target did since it was loaded.
 struct TargetStatistics {
-  std::array<uint64_t, kCodeCount> requests{};   // by answer
+  std::array<uint64_t, kCodeCount> requests{};     // by answer
   std::array<uint64_t, kReasonCount> decisions{};  // batches by BatchReason
-  uint64_t rows = 0;                             // answered kOk
+  uint64_t rows = 0;                               // answered kOk
   uint64_t batches = 0;
   int64_t last_inference_ms = 0;                 // since the epoch, 0 before the first
   SecondsHistogram queue_s{kSecondsBounds};      // from arrival to the start of the batch

@@ -20,8 +20,8 @@
 
 namespace penstock::fuzz {
 
-// Serves on a Unix socket from a thread of its own until it goes. The last part of a path says what a call gets:
-// echo, refuse, flood, reset, die; anything else is one of these by chance.
+// Serves on a Unix socket from a thread of its own until it goes. The last part of a path says what a call
+// gets: echo, refuse, flood, reset, die; anything else is one of these by chance.
 class ControlPlane {
  public:
   ControlPlane(std::string path, uint64_t seed) : path_(std::move(path)), random_(seed) {
@@ -31,7 +31,8 @@ class ControlPlane {
     CHECK(path_.size() < sizeof address.sun_path);
     std::memcpy(address.sun_path, path_.data(), path_.size());
     listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    CHECK(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(listener_, 16) == 0);
+    CHECK(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+          listen(listener_, 16) == 0);
     thread_ = std::thread([this] { serve(); });
   }
   ~ControlPlane() {
@@ -72,7 +73,8 @@ class ControlPlane {
     return 0;
   }
 
-  static int on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+  static int on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                     void* user) {
     Peer* self = peer(user);
     const auto found = self->calls.find(id);
     if (found == self->calls.end() || found->second.kind != "echo") return 0;
@@ -90,7 +92,8 @@ class ControlPlane {
       call.request_ended = true;
       if (call.answered) nghttp2_session_resume_data(session, frame->hd.stream_id);
     }
-    if (frame->hd.type == NGHTTP2_HEADERS && !call.answered) self->plane->answer(self, frame->hd.stream_id, &call);
+    if (frame->hd.type == NGHTTP2_HEADERS && !call.answered)
+      self->plane->answer(self, frame->hd.stream_id, &call);
     return 0;
   }
 
@@ -118,7 +121,8 @@ class ControlPlane {
   void answer(Peer* self, int32_t id, Call* call) {
     static const std::vector<std::string> kKinds = {"echo", "refuse", "flood", "reset", "die"};
     call->kind = call->path.substr(call->path.rfind('/') + 1);
-    if (std::find(kKinds.begin(), kKinds.end(), call->kind) == kKinds.end()) call->kind = random_.pick(kKinds);
+    if (std::find(kKinds.begin(), kKinds.end(), call->kind) == kKinds.end())
+      call->kind = random_.pick(kKinds);
     call->answered = true;
     const nghttp2_nv refusal[] = {header(":status", "200"), header("content-type", "application/grpc"),
                                   header("grpc-status", "12")};
@@ -158,7 +162,8 @@ class ControlPlane {
     if (readable) {
       const ssize_t count = recv(self->fd, buffer, sizeof buffer, MSG_DONTWAIT);
       if (count == 0 || (count < 0 && errno != EAGAIN)) return false;
-      if (count > 0 && nghttp2_session_mem_recv(self->session, buffer, static_cast<size_t>(count)) < 0) return false;
+      if (count > 0 && nghttp2_session_mem_recv(self->session, buffer, static_cast<size_t>(count)) < 0)
+        return false;
     }
     for (const uint8_t* data;;) {
       const ssize_t count = nghttp2_session_mem_send(self->session, &data);
@@ -179,7 +184,8 @@ class ControlPlane {
       for (const auto& one : peers) polled.push_back({one->fd, POLLIN, 0});
       poll(polled.data(), polled.size(), 20);
       for (size_t i = peers.size(); i-- > 0;) {
-        if (polled[i + 1].revents != 0 && !exchange(peers[i].get(), true)) peers.erase(peers.begin() + static_cast<long>(i));
+        if (polled[i + 1].revents != 0 && !exchange(peers[i].get(), true))
+          peers.erase(peers.begin() + static_cast<long>(i));
       }
       const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd >= 0) peers.push_back(accept_peer(fd));

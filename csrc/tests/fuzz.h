@@ -14,12 +14,12 @@
 #include "queue/clock.h"
 
 // Ends the program; the seed that it printed at its start makes it happen again.
-#define CHECK(condition)                                                              \
-  do {                                                                                \
-    if (!(condition)) {                                                               \
+#define CHECK(condition)                                                                 \
+  do {                                                                                   \
+    if (!(condition)) {                                                                  \
       std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                   \
-    }                                                                                 \
+      std::abort();                                                                      \
+    }                                                                                    \
   } while (false)
 
 namespace penstock::fuzz {
@@ -63,9 +63,22 @@ class Random {
   }
   // Small numbers mostly, sometimes those at which code goes wrong.
   uint64_t number() {
-    static const std::vector<uint64_t> kEdges = {
-        0,          1,          127,        128,        255,         256,        16383, 16384, INT32_MAX,
-        UINT32_MAX, UINT32_MAX + 1ull, INT64_MAX, UINT64_MAX, UINT64_MAX - 1, 1ull << 63, 1ull << 62};
+    static const std::vector<uint64_t> kEdges = {0,
+                                                 1,
+                                                 127,
+                                                 128,
+                                                 255,
+                                                 256,
+                                                 16383,
+                                                 16384,
+                                                 INT32_MAX,
+                                                 UINT32_MAX,
+                                                 UINT32_MAX + 1ull,
+                                                 INT64_MAX,
+                                                 UINT64_MAX,
+                                                 UINT64_MAX - 1,
+                                                 1ull << 63,
+                                                 1ull << 62};
     return chance(0.7) ? below(8) : pick(kEdges);
   }
 

@@ -1,5 +1,6 @@
-// Whole connections to a front: some clients keep to the protocol and must get what they asked for, while others
-// send damaged frames, vanish, or do not read. When all are gone, so must be every stream, connection and hold.
+// Whole connections to a front: some clients keep to the protocol and must get what they asked for, while
+// others send damaged frames, vanish, or do not read. When all are gone, so must be every stream, connection
+// and hold.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -97,7 +98,8 @@ std::string infer_message(std::string_view model, int64_t rows) {
   protobuf::Writer(&tensor).bytes(3, dims);
   protobuf::Writer(&message).bytes(1, model);
   protobuf::Writer(&message).bytes(5, tensor);
-  protobuf::Writer(&message).bytes(7, std::string(static_cast<size_t>(rows * kColumns) * sizeof(float), '\1'));
+  protobuf::Writer(&message).bytes(7,
+                                   std::string(static_cast<size_t>(rows * kColumns) * sizeof(float), '\1'));
   append_grpc_prefix(message.size(), &framed);
   return framed + message;
 }
@@ -206,10 +208,11 @@ class TameClient {
     const int64_t rows = random_->chance(0.05) ? random_->between(1, 12'000) : random_->between(1, 8);
     call.body = infer_message("good", rows);
     call.expected = static_cast<size_t>(rows * kColumns) * sizeof(float);
-    const std::string path = call.infer ? "/inference.GRPCInferenceService/ModelInfer" : random_->pick(kPaths);
-    const nghttp2_nv headers[] = {header(":method", "POST"), header(":scheme", "http"), header(":path", path),
-                                  header(":authority", "x"), header("te", "trailers"),
-                                  header("content-type", "application/grpc")};
+    const std::string path =
+        call.infer ? "/inference.GRPCInferenceService/ModelInfer" : random_->pick(kPaths);
+    const nghttp2_nv headers[] = {header(":method", "POST"), header(":scheme", "http"),
+                                  header(":path", path),     header(":authority", "x"),
+                                  header("te", "trailers"),  header("content-type", "application/grpc")};
     nghttp2_data_provider provider{};
     provider.read_callback = read_body;
     const int32_t id = nghttp2_submit_request(session_, nullptr, headers, 6, &provider, nullptr);
@@ -235,7 +238,8 @@ class TameClient {
     std::string buffer(1 + random_->below(65536), '\0');
     const ssize_t count = recv(fd_, buffer.data(), buffer.size(), 0);
     if (count <= 0) return false;
-    return nghttp2_session_mem_recv(session_, reinterpret_cast<uint8_t*>(buffer.data()), static_cast<size_t>(count)) >= 0;
+    return nghttp2_session_mem_recv(session_, reinterpret_cast<uint8_t*>(buffer.data()),
+                                    static_cast<size_t>(count)) >= 0;
   }
 
   Random* const random_;
@@ -280,7 +284,8 @@ class WildClient {
   static std::string frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload) {
     const auto size = static_cast<uint32_t>(payload.size());
     std::string out;
-    for (uint32_t byte : {size >> 16, size >> 8, size, uint32_t{type}, uint32_t{flags}, id >> 24, id >> 16, id >> 8, id}) {
+    for (uint32_t byte :
+         {size >> 16, size >> 8, size, uint32_t{type}, uint32_t{flags}, id >> 24, id >> 16, id >> 8, id}) {
       out += static_cast<char>(byte);
     }
     return out.append(payload);
@@ -299,26 +304,29 @@ class WildClient {
     }
     return frame(NGHTTP2_SETTINGS, random_->chance(0.1), 0, payload);
   }
-  uint32_t any_stream() { return static_cast<uint32_t>(random_->chance(0.8) ? random_->below(next_id_ + 2) : random_->number()); }
+  uint32_t any_stream() {
+    return static_cast<uint32_t>(random_->chance(0.8) ? random_->below(next_id_ + 2) : random_->number());
+  }
 
   std::string header_block() {
-    static const std::vector<std::string> kPaths = {
-        "/inference.GRPCInferenceService/ModelInfer", "/x/echo", "/x/flood", "/x/any", "/grpc.health.v1.Health/Watch"};
+    static const std::vector<std::string> kPaths = {"/inference.GRPCInferenceService/ModelInfer", "/x/echo",
+                                                    "/x/flood", "/x/any", "/grpc.health.v1.Health/Watch"};
     static const std::vector<std::string> kTimeouts = {"1m", "10u", "0n", "99999999H", "bad", "1S"};
     static const std::vector<std::string> kEncodings = {"gzip", "deflate", "identity", "br"};
     const std::string path = random_->chance(0.6) ? kPaths[0] : random_->pick(kPaths);
     const std::string timeout = random_->pick(kTimeouts), encoding = random_->pick(kEncodings);
     const std::string noise(random_->chance(0.05) ? random_->below(40'000) : random_->below(100), 'n');
     std::vector<nghttp2_nv> headers = {header(":method", random_->chance(0.97) ? "POST" : "GET"),
-                                       header(":scheme", "http"), header(":path", path), header(":authority", "x")};
+                                       header(":scheme", "http"), header(":path", path),
+                                       header(":authority", "x")};
     if (random_->chance(0.97)) headers.push_back(header("content-type", "application/grpc"));
     if (random_->chance(0.2)) headers.push_back(header("grpc-timeout", timeout));
     if (random_->chance(0.1)) headers.push_back(header("grpc-encoding", encoding));
     if (random_->chance(0.1)) headers.push_back(header("x-request-id", noise));
     if (random_->chance(0.1)) headers.push_back(header("x-noise", noise));
     std::string block(nghttp2_hd_deflate_bound(deflater_, headers.data(), headers.size()), '\0');
-    const ssize_t size = nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<uint8_t*>(block.data()), block.size(),
-                                               headers.data(), headers.size());
+    const ssize_t size = nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<uint8_t*>(block.data()),
+                                               block.size(), headers.data(), headers.size());
     CHECK(size >= 0);
     block.resize(static_cast<size_t>(size));
     return block;
@@ -339,14 +347,19 @@ class WildClient {
       out = frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | ends, id, block);
     }
     if (bodiless) return out;
-    std::string body = infer_message(random_->chance(0.5) ? "bad" : random_->chance(0.9) ? "good" : "none",
-                                     random_->chance(0.1) ? random_->between(1, 4000) : random_->between(1, 4));
+    std::string body =
+        infer_message(random_->chance(0.5)   ? "bad"
+                      : random_->chance(0.9) ? "good"
+                                             : "none",
+                      random_->chance(0.1) ? random_->between(1, 4000) : random_->between(1, 4));
     if (random_->chance(0.2)) mutate(random_, &body);
     if (random_->chance(0.1)) body.resize(random_->below(body.size() + 1));
     for (size_t at = 0; at < body.size();) {
-      const size_t size = std::min<size_t>(body.size() - at, random_->chance(0.2) ? 1 + random_->below(50) : 16384);
+      const size_t size =
+          std::min<size_t>(body.size() - at, random_->chance(0.2) ? 1 + random_->below(50) : 16384);
       const bool last = at + size == body.size() && random_->chance(0.9);
-      out += frame(NGHTTP2_DATA, last ? NGHTTP2_FLAG_END_STREAM : NGHTTP2_FLAG_NONE, id, body.substr(at, size));
+      out +=
+          frame(NGHTTP2_DATA, last ? NGHTTP2_FLAG_END_STREAM : NGHTTP2_FLAG_NONE, id, body.substr(at, size));
       at += size;
       if (random_->chance(0.02)) return out;
     }
@@ -359,7 +372,8 @@ class WildClient {
       case 0:
         return frame(NGHTTP2_RST_STREAM, 0, any_stream(), word(random_->number()));
       case 1:
-        return frame(NGHTTP2_WINDOW_UPDATE, 0, random_->chance(0.3) ? 0 : any_stream(), word(random_->below(100'000)));
+        return frame(NGHTTP2_WINDOW_UPDATE, 0, random_->chance(0.3) ? 0 : any_stream(),
+                     word(random_->below(100'000)));
       case 2:
         return frame(NGHTTP2_PING, random_->chance(0.2), 0, "12345678");
       case 3:
@@ -367,11 +381,14 @@ class WildClient {
       case 4:
         return frame(NGHTTP2_PRIORITY, 0, any_stream(), word(any_stream()) + "\x07");
       case 5:
-        return frame(NGHTTP2_DATA, static_cast<uint8_t>(random_->below(2)), any_stream(), random_->bytes(random_->below(300)));
+        return frame(NGHTTP2_DATA, static_cast<uint8_t>(random_->below(2)), any_stream(),
+                     random_->bytes(random_->below(300)));
       case 6:
-        return frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, any_stream(), header_block());
+        return frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, any_stream(),
+                     header_block());
       case 7:
-        return random_->chance(0.1) ? frame(NGHTTP2_GOAWAY, 0, 0, word(0) + word(0)) : frame(0xF0, 0, any_stream(), "x");
+        return random_->chance(0.1) ? frame(NGHTTP2_GOAWAY, 0, 0, word(0) + word(0))
+                                    : frame(0xF0, 0, any_stream(), "x");
       default:
         return frame(static_cast<uint8_t>(random_->below(12)), static_cast<uint8_t>(random_->bits()),
                      random_->chance(0.3) ? 0 : any_stream(), random_->bytes(random_->below(20)));
@@ -527,7 +544,8 @@ int main(int argc, char** argv) {
   CHECK(mkdtemp(folder) != nullptr);
   const int64_t deadline = options.deadline_ns();
   uint64_t lives = 0;
-  for (; penstock::now_ns() < deadline; ++lives) penstock::fuzz::live(&random, std::string(folder) + "/control.sock");
+  for (; penstock::now_ns() < deadline; ++lives)
+    penstock::fuzz::live(&random, std::string(folder) + "/control.sock");
   rmdir(folder);
   std::printf("%llu fronts, %llu wild connections; of tame calls %llu were answered, %llu otherwise\n",
               static_cast<unsigned long long>(lives),

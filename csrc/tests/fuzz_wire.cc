@@ -1,5 +1,5 @@
-// The wire format under random input: what is generated well-formed must be accepted with the values that it was
-// made from; what is then damaged must be refused or accepted without a byte read beyond the message.
+// The wire format under random input: what is generated well-formed must be accepted with the values that it
+// was made from; what is then damaged must be refused or accepted without a byte read beyond the message.
 #include <zlib.h>
 
 #include <algorithm>
@@ -36,7 +36,8 @@ Signature make_signature(Random* random) {
       spec.name = prefix + std::to_string(i);
       spec.datatype = static_cast<DataType>(random->below(13));
       const size_t rank = random->below(4) + (signature.batched ? 1 : 0);
-      for (size_t d = 0; d < rank; ++d) spec.shape.push_back(random->chance(0.3) ? -1 : random->between(0, 4));
+      for (size_t d = 0; d < rank; ++d)
+        spec.shape.push_back(random->chance(0.3) ? -1 : random->between(0, 4));
       if (signature.batched) spec.shape[0] = -1;
       specs->push_back(std::move(spec));
     }
@@ -54,7 +55,8 @@ struct Made {
 };
 
 std::string element_text(Random* random) {
-  static const std::vector<std::string> kTexts = {"", "a", "\xC3\xA9", "\xF0\x9F\x99\x82", "long enough to leave"};
+  static const std::vector<std::string> kTexts = {"", "a", "\xC3\xA9", "\xF0\x9F\x99\x82",
+                                                  "long enough to leave"};
   return random->pick(kTexts);
 }
 
@@ -164,11 +166,13 @@ Made make_request(Random* random, const Signature& signature) {
 }
 
 bool inside(std::string_view part, std::string_view whole) {
-  return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
+  return part.empty() ||
+         (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
 void check_views(const InferRequest& request, std::string_view whole) {
-  CHECK(inside(request.model_name, whole) && inside(request.model_version, whole) && inside(request.id, whole));
+  CHECK(inside(request.model_name, whole) && inside(request.model_version, whole) &&
+        inside(request.id, whole));
   for (const RequestTensor& input : request.inputs) {
     CHECK(inside(input.name, whole) && inside(input.datatype, whole));
     for (std::string_view contents : input.contents) CHECK(inside(contents, whole));
@@ -194,7 +198,8 @@ void check_bound(const BoundRequest& bound, const Signature& signature, std::str
   CHECK(bound.inputs.size() == signature.inputs.size());
   CHECK(bound.rows >= 1 && (signature.batched || bound.rows == 1));
   for (size_t i = 0; i < bound.inputs.size(); ++i) {
-    const std::string_view data(reinterpret_cast<const char*>(bound.inputs[i].data), bound.inputs[i].size_bytes);
+    const std::string_view data(reinterpret_cast<const char*>(bound.inputs[i].data),
+                                bound.inputs[i].size_bytes);
     bool held = inside(data, whole);
     for (const std::string& converted : bound.converted) held |= inside(data, converted);
     CHECK(held);

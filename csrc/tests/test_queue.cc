@@ -23,7 +23,8 @@ class TestRequest : public Request {
  public:
   TestRequest(Tally* tally, std::vector<float> values, bool with_gil)
       : tally_(tally), values_(std::move(values)), with_gil_(with_gil) {
-    bound.inputs.push_back({reinterpret_cast<const uint8_t*>(values_.data()), values_.size() * sizeof(float)});
+    bound.inputs.push_back(
+        {reinterpret_cast<const uint8_t*>(values_.data()), values_.size() * sizeof(float)});
     bound.outputs.push_back(0);
   }
   void deliver(const BatchOutputs& outputs, int64_t first_row) override {
@@ -212,11 +213,13 @@ int main(int argc, char** argv) {
   while (penstock::now_ns() < deadline) penstock::fuzz::live(&random, &tally);
   std::printf("%lld requests:", static_cast<long long>(tally.answered.load()));
   for (size_t code = 0; code < tally.codes.size(); ++code) {
-    if (const auto count = tally.codes[code].load()) std::printf(" %lld of code %zu", static_cast<long long>(count), code);
+    if (const auto count = tally.codes[code].load())
+      std::printf(" %lld of code %zu", static_cast<long long>(count), code);
   }
   std::printf("\n");
-  for (const penstock::Code code : {penstock::Code::kOk, penstock::Code::kCancelled, penstock::Code::kDeadlineExceeded,
-                                    penstock::Code::kResourceExhausted, penstock::Code::kInternal}) {
+  for (const penstock::Code code :
+       {penstock::Code::kOk, penstock::Code::kCancelled, penstock::Code::kDeadlineExceeded,
+        penstock::Code::kResourceExhausted, penstock::Code::kInternal}) {
     CHECK(options.seconds < 5 || tally.codes[static_cast<size_t>(code)].load() > 0);
   }
   return 0;

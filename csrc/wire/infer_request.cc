@@ -225,9 +225,10 @@ int index_of(const std::vector<TensorSpec>& specs, std::string_view name) {
 constexpr uint64_t kMaxTensorBytes = (uint64_t{1} << 31) - 1;
 constexpr int64_t kMaxEmptyRows = 65'536;
 
-// Checks dims against the spec and counts elements; false on any mismatch. Rows without elements take no bytes,
-// yet each costs its share of a run: their number has a limit of its own.
-bool match_shape(const std::vector<int64_t>& shape, const TensorSpec& spec, bool batched, uint64_t* elements) {
+// Checks dims against the spec and counts elements; false on any mismatch. Rows without elements take no
+// bytes, yet each costs its share of a run: their number has a limit of its own.
+bool match_shape(const std::vector<int64_t>& shape, const TensorSpec& spec, bool batched,
+                 uint64_t* elements) {
   if (shape.size() != spec.shape.size()) return false;
   const uint64_t size = spec.datatype == DataType::kBytes ? 4 : datatype_size(spec.datatype);
   bool empty = false;
@@ -245,13 +246,14 @@ bool match_shape(const std::vector<int64_t>& shape, const TensorSpec& spec, bool
   return true;
 }
 
-Status bind_raw(std::string_view raw, const TensorSpec& spec, const std::vector<int64_t>& shape, uint64_t elements,
-                BoundRequest* bound, BoundInput* input) {
+Status bind_raw(std::string_view raw, const TensorSpec& spec, const std::vector<int64_t>& shape,
+                uint64_t elements, BoundRequest* bound, BoundInput* input) {
   const auto* data = reinterpret_cast<const uint8_t*>(raw.data());
   if (spec.datatype == DataType::kBytes) {
     if (!check_bytes_elements(data, raw.size(), elements)) {
       return Status::invalid("input " + quoted(spec.name) + ": BYTES tensor of shape " + format_shape(shape) +
-                             " does not hold exactly " + std::to_string(elements) + " length-prefixed elements");
+                             " does not hold exactly " + std::to_string(elements) +
+                             " length-prefixed elements");
     }
   } else if (raw.size() != elements * datatype_size(spec.datatype)) {
     return Status::invalid("input " + quoted(spec.name) + ": expected " +
@@ -286,8 +288,8 @@ Status check_text_elements(const BoundInput& input, const TensorSpec& spec) {
   return {};
 }
 
-Status bind_input(const RequestTensor& tensor, const std::string_view* raw, const TensorSpec& spec, bool batched,
-                  BoundRequest* bound, BoundInput* input) {
+Status bind_input(const RequestTensor& tensor, const std::string_view* raw, const TensorSpec& spec,
+                  bool batched, BoundRequest* bound, BoundInput* input) {
   if (find_parameter(tensor.parameters, "shared_memory_region") != nullptr) {
     return Status::invalid("input " + quoted(spec.name) +
                            ": shared memory is not supported; send the tensor in the message");
@@ -302,10 +304,12 @@ Status bind_input(const RequestTensor& tensor, const std::string_view* raw, cons
                            ", got " + format_shape(tensor.shape));
   }
   if (raw != nullptr) {
-    if (Status status = bind_raw(*raw, spec, tensor.shape, elements, bound, input); !status.ok()) return status;
+    if (Status status = bind_raw(*raw, spec, tensor.shape, elements, bound, input); !status.ok())
+      return status;
   } else {
     std::string& storage = bound->converted.emplace_back();
-    if (Status status = convert_tensor_contents(tensor, spec, elements, &storage); !status.ok()) return status;
+    if (Status status = convert_tensor_contents(tensor, spec, elements, &storage); !status.ok())
+      return status;
     *input = {reinterpret_cast<const uint8_t*>(storage.data()), storage.size()};
   }
   if (spec.datatype == DataType::kBytes) return check_text_elements(*input, spec);
@@ -415,7 +419,8 @@ Status read_hints(const InferRequest& request, RequestHints* hints) {
     hints->priority = static_cast<uint8_t>(priority->integer);
   }
   if (const Parameter* timeout = find_parameter(request.parameters, "timeout")) {
-    const bool negative = timeout->kind == Parameter::Kind::kInt64 && static_cast<int64_t>(timeout->integer) < 0;
+    const bool negative =
+        timeout->kind == Parameter::Kind::kInt64 && static_cast<int64_t>(timeout->integer) < 0;
     if (!timeout->is_integer() || negative) {
       return Status::invalid("parameter \"timeout\": expected microseconds as a non-negative integer");
     }
@@ -433,8 +438,9 @@ Status bind_request(const InferRequest& request, const Signature& signature, Bou
     return Status::invalid("raw_input_contents and typed contents must not be mixed");
   }
   if (raw && request.raw_count != request.input_count) {
-    return Status::invalid("raw_input_contents holds " + std::to_string(request.raw_count) + " buffers; expected " +
-                           std::to_string(request.input_count) + ", one for each input");
+    return Status::invalid("raw_input_contents holds " + std::to_string(request.raw_count) +
+                           " buffers; expected " + std::to_string(request.input_count) +
+                           ", one for each input");
   }
   const size_t n = signature.inputs.size();
   bound->inputs.resize(n);
@@ -452,7 +458,8 @@ Status bind_request(const InferRequest& request, const Signature& signature, Bou
       return Status::invalid("unknown input " + quoted(tensor.name) +
                              "; expected inputs: " + quoted_names(signature.inputs));
     }
-    if (filled[index] >= 0) return Status::invalid("input " + quoted(tensor.name) + " is given more than once");
+    if (filled[index] >= 0)
+      return Status::invalid("input " + quoted(tensor.name) + " is given more than once");
     filled[index] = static_cast<int>(i);
     Status status = bind_input(tensor, raw ? &request.raw_contents[i] : nullptr, signature.inputs[index],
                                signature.batched, bound, &bound->inputs[index]);

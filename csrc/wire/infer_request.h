@@ -58,9 +58,9 @@ struct InferRequest {
   std::vector<RequestTensor> inputs;
   std::vector<RequestedOutput> outputs;
   std::vector<std::string_view> raw_contents;
-  uint64_t input_count = 0;      // kept or not
+  uint64_t input_count = 0;  // kept or not
   uint64_t raw_count = 0;
-  bool typed_contents = false;   // some input has elements in a typed field
+  bool typed_contents = false;  // some input has elements in a typed field
 
   // Forgets everything; memory that an unusually large request took goes back.
   void clear();
@@ -71,8 +71,8 @@ Status parse_infer_request(std::string_view bytes, InferRequest* request);
 
 // Scheduling hints of the reserved parameters.
 struct RequestHints {
-  uint8_t priority = 0;     // 0 is served first, 2 last
-  int64_t timeout_us = 0;   // 0 is none
+  uint8_t priority = 0;    // 0 is served first, 2 last
+  int64_t timeout_us = 0;  // 0 is none
 };
 Status read_hints(const InferRequest& request, RequestHints* hints);
 
@@ -84,11 +84,11 @@ struct BoundInput {
 
 // A request that fits its signature.
 struct BoundRequest {
-  std::vector<BoundInput> inputs;       // in the order of the signature
-  std::vector<int64_t> variable_dims;   // sizes of the variable dimensions but the rows, inputs in order
-  std::vector<uint16_t> outputs;        // indices into Signature::outputs, in the order of the answer
-  int64_t rows = 1;                     // 1 when the model is not batched
-  std::vector<std::string> converted;   // storage of typed contents; inputs may point here
+  std::vector<BoundInput> inputs;      // in the order of the signature
+  std::vector<int64_t> variable_dims;  // sizes of the variable dimensions but the rows, inputs in order
+  std::vector<uint16_t> outputs;       // indices into Signature::outputs, in the order of the answer
+  int64_t rows = 1;                    // 1 when the model is not batched
+  std::vector<std::string> converted;  // storage of typed contents; inputs may point here
 
   void clear();
 };
@@ -96,7 +96,8 @@ struct BoundRequest {
 // Checks names, datatypes, shapes, sizes and requested outputs. Fails only with kInvalidArgument.
 Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound);
 
-// Number of elements of a length-prefixed BYTES buffer when it holds exactly `count` elements; false otherwise.
+// Number of elements of a length-prefixed BYTES buffer when it holds exactly `count` elements; false
+// otherwise.
 bool check_bytes_elements(const uint8_t* data, size_t size_bytes, uint64_t count);
 
 // "[-1,30]"

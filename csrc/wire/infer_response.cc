@@ -41,8 +41,9 @@ std::string_view slice_rows(const OutputColumn& column, bool batched, int64_t fi
   return {data + static_cast<size_t>(first) * column.row_bytes, static_cast<size_t>(rows) * column.row_bytes};
 }
 
-bool encode_infer_response(std::string_view id, const BatchOutputs& batch, const std::vector<uint16_t>& outputs,
-                           int64_t first_row, int64_t rows, std::string* out) {
+bool encode_infer_response(std::string_view id, const BatchOutputs& batch,
+                           const std::vector<uint16_t>& outputs, int64_t first_row, int64_t rows,
+                           std::string* out) {
   const Signature& signature = *batch.signature;
   const std::string_view model = batch.model;
   const std::string_view version = batch.version;

@@ -30,7 +30,8 @@ enum class Code : uint8_t {
 
 inline constexpr int kCodeCount = 17;
 
-// A code and, unless it is kOk, a message that may be shown to the client and a detail that may only be logged.
+// A code and, unless it is kOk, a message that may be shown to the client and a detail that may only be
+// logged.
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
   std::string message;

@@ -59,8 +59,8 @@ constexpr std::string_view kFieldNames[] = {"",
                                             "fp64_contents",
                                             "bytes_contents"};
 
-// Calls visit(field, number, bytes) for each element in order; visit returns false to stop. Returns false when
-// the bytes are malformed or the visitor stopped.
+// Calls visit(field, number, bytes) for each element in order; visit returns false to stop. Returns false
+// when the bytes are malformed or the visitor stopped.
 template <typename Visit>
 bool for_each_element(std::string_view message, Visit visit) {
   Reader reader(message, kDepth);

@@ -67,7 +67,8 @@ def test_published_clients_that_leave(victim: ServerProcess) -> None:
 def test_deadlines_that_pass_in_the_queue(victim: ServerProcess) -> None:
     with grpc.insecure_channel(victim.grpc) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        first = stub.ModelInfer.future(slow_request(10_000), timeout=60)
+        first = stub.ModelInfer.future(slow_request(100_000), timeout=60)
+        wait_until(lambda: victim.metric("penstock_front_open_streams") == 1, what="the first")
         late = [stub.ModelInfer.future(slow_request(1000), timeout=0.05) for _ in range(50)]
         assert {call.code() for call in late} == {grpc.StatusCode.DEADLINE_EXCEEDED}
         assert first.code() is grpc.StatusCode.OK
@@ -119,7 +120,7 @@ def test_a_reader_without_window(start: Start, path: str) -> None:
     finish(process)
 
 
-def test_a_reader_that_makes_room_byte_by_byte(start: Start) -> None:
+def test_a_reader_that_makes_room_few_bytes_at_a_time(start: Start) -> None:
     process = start()
     with RawConnection(process.grpc).start(INITIAL_WINDOW_SIZE=1) as client:
         stream = client.open(body=GOOD)
@@ -131,7 +132,7 @@ def test_a_reader_that_makes_room_byte_by_byte(start: Start) -> None:
                     and (client.answers[stream].over or len(client.answers[stream].data) > size)
                 )
             )
-            client.window(stream, 1)
+            client.window(stream, 3)
         assert client.answers[stream].status == 0
     finish(process)
 
