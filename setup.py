@@ -138,7 +138,11 @@ def extensions() -> list[Extension]:
 
 
 class Build(build_ext):
-    """Compiles the protocol descriptors beside the extensions."""
+    """Compiles the protocol descriptors beside the extensions, and those on every core."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self) -> None:
         from grpc_tools import protoc

@@ -219,6 +219,18 @@ def requirements(project, extras):
     ]
 
 
+def tools(venv):
+    """Return the versions of what turns .pyx into C++; the result fits no other."""
+    names = ("numpy-*.dist-info", "[Cc]ython-*.dist-info")
+    return sorted(path.name for name in names for path in venv.glob(f"lib/python*/site-packages/{name}"))
+
+
+def forget_generated():
+    """Remove generated C++ and objects, so that all of it is made again."""
+    for path in [ROOT / "build" / "cython", *(ROOT / "build").glob("temp.*")]:
+        shutil.rmtree(str(path), ignore_errors=True)
+
+
 def prepare(venv, extras):
     """Bring the environment up to date with the sources."""
     lacking = check_system()
@@ -229,11 +241,15 @@ def prepare(venv, extras):
     wanted = requirements(project, extras)
     packages = Stamp(venv / f"penstock-{'-'.join(extras)}.stamp", digest((), wanted, identity))
     linked = Stamp(venv / "penstock.stamp", digest((), project, identity, str(ROOT)))
-    built = Stamp(ROOT / "build" / "native.stamp", digest(NATIVE, identity, compiler(), lacking))
     if not packages.fresh():
         say(f"installing what penstock[{','.join(extras)}] needs")
         quietly([*pip(python), *wanted], "installing")
         packages.write()
+    generator = Stamp(ROOT / "build" / "tools.stamp", digest((), identity, tools(venv)))
+    built = Stamp(ROOT / "build" / "native.stamp", digest(NATIVE, generator.value, compiler(), lacking))
+    if not generator.fresh():
+        forget_generated()
+        generator.write()
     if not linked.fresh():
         say("compiling and installing penstock")
         quietly([*pip(python), "--no-build-isolation", "--no-deps", "-e", str(ROOT)], "installing penstock")

@@ -214,11 +214,14 @@ std::unique_ptr<Batch> Queue::compose(Group* group, int64_t now) {
   while (!group->empty() && rows + head()->bound.rows <= decision.max_rows) {
     Request* request = pop();
     remove_rows(group, *request);
-    if (drop_if_useless(request, cost, now)) continue;
+    if (drop_if_useless(request, cost, now)) {
+      // The decision was made for the first request; without it another is to be made.
+      if (taken.empty()) return nullptr;
+      continue;
+    }
     rows += request->bound.rows;
     taken.push_back(request);
   }
-  if (taken.empty()) return nullptr;
   foretold_drops_ = 0;
   return std::make_unique<Batch>(std::move(hold), std::move(taken), rows, decision);
 }
