@@ -92,15 +92,18 @@ void Batch::complete(BatchOutputs* outputs) {
 }
 
 std::vector<std::unique_ptr<Batch>> Batch::split() {
-  std::vector<std::unique_ptr<Batch>> parts;
-  parts.reserve(requests_.size());
-  for (Request* request : requests_) {
-    parts.push_back(std::make_unique<Batch>(TargetHold::share(target_), std::vector<Request*>{request},
-                                            request->bound.rows,
-                                            BatchDecision{request->bound.rows, BatchReason::kAlone, 0}));
+  const auto middle = requests_.begin() + static_cast<std::ptrdiff_t>(requests_.size() / 2);
+  std::vector<std::unique_ptr<Batch>> halves;
+  for (std::vector<Request*> half :
+       {std::vector<Request*>(requests_.begin(), middle), std::vector<Request*>(middle, requests_.end())}) {
+    int64_t rows = 0;
+    for (const Request* request : half) rows += request->bound.rows;
+    const BatchReason reason = half.size() == 1 ? BatchReason::kAlone : decision_.reason;
+    halves.push_back(std::make_unique<Batch>(TargetHold::share(target_), std::move(half), rows,
+                                             BatchDecision{rows, reason, 0}));
   }
   requests_.clear();
-  return parts;
+  return halves;
 }
 
 void Batch::fail(const Status& status) {

@@ -44,8 +44,8 @@ class Batch {
   // Teaches nothing: how long a failure took says little of a success.
   void fail(const Status& status);
 
-  // Takes the requests apart into batches of one each, not gathered yet: what failed together is run again
-  // alone, so that one bad request fails no other. This batch is empty afterwards.
+  // Takes two or more requests apart into two batches, not gathered yet: what failed together is run again in
+  // halves, so that one bad request fails no other and costs few runs. This batch is empty afterwards.
   std::vector<std::unique_ptr<Batch>> split();
 
  private:

@@ -354,6 +354,11 @@ cdef class Queue:
         cdef list kept = []
         cdef int64_t begin = now_ns()
         cdef Py_ssize_t first_variable = 1 if target.signature.batched else 0
+        cdef vector[uint16_t] wanted = range(len(target.signature.outputs)) if outputs is None else outputs
+        cdef int64_t deadline = INT64_MAX
+        # A year is as good as for ever, and keeps the sum from overflowing.
+        if timeout_s is not None and timeout_s < 31_536_000:
+            deadline = begin + <int64_t>(max(timeout_s, 0.0) * 1e9)
         for spec in target.signature.inputs:
             array = inputs[spec.name]
             kept.append(_encode_text(array, None, 1) if spec.datatype == "BYTES" else array)
@@ -375,14 +380,10 @@ cdef class Queue:
             for d in range(first_variable, len(spec.shape)):
                 if spec.shape[d] < 0:
                     request.bound.variable_dims.push_back(shape[d])
-        for index in range(len(target.signature.outputs)) if outputs is None else outputs:
-            request.bound.outputs.push_back(index)
+        request.bound.outputs = wanted
         request.bound.rows = rows
         request.arrival_ns = begin
-        # A year is as good as for ever, and keeps the sum from overflowing.
-        request.deadline_ns = INT64_MAX
-        if timeout_s is not None and timeout_s < 31_536_000:
-            request.deadline_ns = begin + <int64_t>(max(timeout_s, 0.0) * 1e9)
+        request.deadline_ns = deadline
         request.priority = priority
         ticket.request = request
         ticket.future = future
@@ -519,7 +520,7 @@ cdef class Batch:
             batch.complete(&result)
 
     def split(self):
-        """Take the requests apart into batches of one each; this one is empty afterwards."""
+        """Take two or more requests apart into two batches; this one is empty afterwards."""
         cdef vector[unique_ptr[CppBatch]] parts = self.batch.get().split()
         cdef list result = []
         cdef Batch part

@@ -46,7 +46,10 @@ class Executor:
                 continue
             if batch is None:
                 return
-            self._run(batch)
+            try:
+                self._run(batch)
+            except Exception:
+                _log.exception("an executor could not answer a batch; its requests were answered INTERNAL")
             # The next wait may be long: keep no batch alive over it.
             del batch
 
@@ -57,7 +60,7 @@ class Executor:
             batch.complete(pipeline.signature, outputs)
         except Exception as error:
             if batch.requests > 1:
-                # One bad request must not fail those that happened to share its batch.
+                # One bad request must not fail those that happened to share its batch: run it in halves.
                 for part in batch.split():
                     self._run(part)
             else:

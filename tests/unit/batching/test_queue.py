@@ -290,8 +290,10 @@ def test_what_failed_together_can_run_apart() -> None:
     line = Line()
     futures = [line.submit(n) for n in range(3)]
     batch = line.next()
-    parts = batch.split()
+    first, rest = batch.split()
     assert batch.requests == 0
+    assert (first.requests, rest.requests) == (1, 2)
+    parts = [first, *rest.split()]
     assert [part.requests for part in parts] == [1, 1, 1]
     parts[1].fail(13, "inference failed", "of the second")
     for part in (parts[0], parts[2]):
