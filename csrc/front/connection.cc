@@ -300,7 +300,7 @@ void Connection::close_stream(Stream* stream) {
     stream->call->stream = nullptr;
   }
   if (stream->forward != nullptr) loop_->upstream().abandon(stream);
-  buffered_bytes_ -= stream->body.size();
+  count_incoming(-static_cast<int64_t>(stream->body.size()));
   if (stream->previous != nullptr) stream->previous->next = stream->next;
   if (stream->next != nullptr) stream->next->previous = stream->previous;
   if (streams_ == stream) streams_ = stream->next;
@@ -395,7 +395,7 @@ void Connection::on_data(Stream* stream, std::string_view data) {
   const size_t limit = loop_->settings().max_message_bytes;
   std::string& body = stream->body;
   body.append(data);
-  buffered_bytes_ += data.size();
+  count_incoming(static_cast<int64_t>(data.size()));
   if (body.size() < kGrpcPrefixBytes) return;
   const GrpcPrefix prefix = read_grpc_prefix(body.data());
   if (prefix.message_bytes > limit) {
@@ -407,12 +407,24 @@ void Connection::on_data(Stream* stream, std::string_view data) {
   if (body.size() > kGrpcPrefixBytes + prefix.message_bytes) {
     return refuse(stream, {Code::kUnimplemented, "expected one message in a ModelInfer call, got more", {}});
   }
-  if (buffered_bytes_ > 4 * (limit + kGrpcPrefixBytes)) {
+  if (incoming_bytes_ > 4 * static_cast<int64_t>(limit + kGrpcPrefixBytes)) {
     return refuse(stream,
                   {Code::kResourceExhausted,
                    "the unfinished messages of the connection exceed " + std::to_string(4 * limit) + " bytes",
                    {}});
   }
+  const int64_t most = loop_->settings().max_unfinished_bytes;
+  if (loop_->counters().incoming_bytes.load(std::memory_order_relaxed) > most) {
+    return refuse(stream,
+                  {Code::kResourceExhausted,
+                   "the unfinished messages of all connections exceed " + std::to_string(most) + " bytes",
+                   {}});
+  }
+}
+
+void Connection::count_incoming(int64_t bytes) {
+  incoming_bytes_ += bytes;
+  loop_->counters().incoming_bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void Connection::on_end(Stream* stream) {
@@ -427,7 +439,7 @@ void Connection::on_end(Stream* stream) {
 
 Status Connection::decode_body(Stream* stream, std::string* message) {
   std::string& body = stream->body;
-  buffered_bytes_ -= body.size();
+  count_incoming(-static_cast<int64_t>(body.size()));
   std::string& whole = *message;
   whole.clear();
   whole.swap(body);
@@ -531,7 +543,7 @@ void Connection::refuse(Stream* stream, Status status, std::string_view model) {
 void Connection::fail(Stream* stream, Status status, std::string_view model) {
   stream->kind = Stream::Kind::kAnswered;
   stream->progress_ns = loop_->now();
-  buffered_bytes_ -= stream->body.size();
+  count_incoming(-static_cast<int64_t>(stream->body.size()));
   std::string().swap(stream->body);
   std::string id = stream->request_id.empty() ? loop_->next_request_id() : stream->request_id;
   clip_status_message(&status.message);

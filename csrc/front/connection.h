@@ -80,6 +80,7 @@ class Connection : public EventHandler {
   int on_header(Stream* stream, std::string_view name, std::string_view value);
   void on_request(Stream* stream, bool ended);
   void on_data(Stream* stream, std::string_view data);
+  void count_incoming(int64_t bytes);
   void on_end(Stream* stream);
   void infer(Stream* stream);
   Status decode_body(Stream* stream, std::string* message);
@@ -106,7 +107,7 @@ class Connection : public EventHandler {
   int32_t stream_count_ = 0;
   std::string unsent_;  // taken from nghttp2, not by the socket
   size_t unsent_offset_ = 0;
-  size_t buffered_bytes_ = 0;  // of requests that are coming in
+  int64_t incoming_bytes_ = 0;  // of messages that are not complete
 
   bool closed_ = false;
   bool cut_ = false;      // broke a limit: closes when its GOAWAY is sent

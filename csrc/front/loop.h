@@ -30,6 +30,7 @@ struct FrontCounters {
   std::atomic<uint64_t> connections_refused{0};  // over the limit
   std::atomic<uint64_t> connections_cut{0};      // for breaking a limit or the protocol
   std::atomic<int64_t> streams{0};               // open now
+  std::atomic<int64_t> incoming_bytes{0};        // of messages that are not complete, now
   std::atomic<uint64_t> infer_calls{0};
   std::atomic<uint64_t> forwarded_calls{0};
   std::array<std::atomic<uint64_t>, kCodeCount> refused{};  // ModelInfer calls that reached no model, by code

@@ -17,7 +17,8 @@ struct FrontSettings {
   int32_t max_connections = 20'000;  // of all threads together
   uint32_t max_streams = 1024;       // at once, of one connection
   size_t max_message_bytes = 64 << 20;
-  size_t max_header_bytes = 16 << 10;  // a header list, as HTTP/2 counts it
+  int64_t max_unfinished_bytes = 1 << 30;  // of all messages that are coming in
+  size_t max_header_bytes = 16 << 10;      // a header list, as HTTP/2 counts it
   int64_t idle_ns = 3'600'000'000'000;
   int64_t handshake_ns = 10'000'000'000;
   int64_t stall_ns = 60'000'000'000;

@@ -51,6 +51,8 @@ class LimitsConfig(_Settings, frozen=True, kw_only=True):
     connections: Positive = 20_000
     streams_per_connection: Positive = 1024
     message_bytes: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = 64 * 2**20
+    unfinished_bytes: Annotated[int, msgspec.Meta(ge=1)] = 2**30
+    """Messages of all connections together that are still coming in; beyond it their calls are refused."""
     header_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 16 * 2**10
     idle_s: NonNegativeReal = 3600.0
     """A connection without streams is closed after this time; 0 keeps it for ever."""

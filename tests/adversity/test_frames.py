@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import raw_http2 as http2
-from conftest import LIMITS, good_request
+from conftest import LIMITS, good_request, publish_models
 from raw_http2 import RawConnection, frame, message
-from serving import ServerProcess
+from serving import ServerProcess, wait_until
 
 GOOD = good_request().SerializeToString()
 OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL = 0, 3, 4, 8, 12, 13
@@ -214,6 +216,33 @@ def test_unfinished_messages_of_one_connection(victim: ServerProcess) -> None:
         (refused,) = {answer.status for answer in client.answers.values() if answer.over}
         assert refused == RESOURCE_EXHAUSTED
         assert len(streams) > len(client.answers)
+
+
+def test_unfinished_messages_of_all_connections(victim: ServerProcess, tmp_path: Path) -> None:
+    """Many connections together hold a bounded amount of memory too, and give it back."""
+    publish_models(tmp_path)
+    size = LIMITS["message_bytes"]
+    body = struct.pack(">BI", 0, size) + b"\0" * (size // 2)
+    limits = LIMITS | {"unfinished_bytes": 2 * size}
+    process = ServerProcess(tmp_path, "native", limits=limits)
+    try:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(RawConnection(process.grpc).start()) for _ in range(5)]
+            for client in clients:
+                client.read_until(lambda client=client: client.server_settings is not None)
+            for client in clients[:3]:
+                client.open(body=body, end=False)
+            wait_until(lambda: process.metric("penstock_front_incoming_bytes") == 3 * len(body))
+            refused = clients[3].answer(clients[3].open(body=body, end=False))
+            wait_until(lambda: process.metric("penstock_front_incoming_bytes") == 3 * len(body))
+            again = clients[4].answer(clients[4].open(body=body, end=False))
+        assert refused.status == again.status == RESOURCE_EXHAUSTED
+        assert "all connections" in refused.text
+        wait_until(lambda: process.metric("penstock_front_incoming_bytes") == 0)
+        with RawConnection(process.grpc).start() as client:
+            assert client.answer(client.open(body=message(GOOD))).status == OK
+    finally:
+        process.close()
 
 
 # Headers

@@ -22,6 +22,7 @@ cdef extern from "front/settings.h" namespace "penstock" nogil:
         int32_t max_connections
         uint32_t max_streams
         size_t max_message_bytes
+        int64_t max_unfinished_bytes
         size_t max_header_bytes
         int64_t idle_ns
         int64_t handshake_ns
@@ -62,7 +63,8 @@ cdef extern from *:
       FrontCounters& c = front.counters();
       const auto total = [](const std::atomic<uint64_t>& n) { return static_cast<int64_t>(n.load()); };
       return {c.connections.load(), total(c.connections_total), total(c.connections_refused),
-              total(c.connections_cut), c.streams.load(), total(c.infer_calls), total(c.forwarded_calls)};
+              total(c.connections_cut), c.streams.load(), total(c.infer_calls), total(c.forwarded_calls),
+              c.incoming_bytes.load()};
     }
     inline std::vector<uint64_t> front_refused(Front& front) {
       return {front.counters().refused.begin(), front.counters().refused.end()};
@@ -75,7 +77,7 @@ cdef extern from *:
 
 
 _COUNTS = ("connections", "connections_total", "connections_refused", "connections_cut", "streams",
-           "infer_calls", "forwarded_calls")
+           "infer_calls", "forwarded_calls", "incoming_bytes")
 
 
 cdef class Front:
@@ -109,6 +111,7 @@ cdef class Front:
         settings.max_connections = limits.connections
         settings.max_streams = limits.streams_per_connection
         settings.max_message_bytes = limits.message_bytes
+        settings.max_unfinished_bytes = limits.unfinished_bytes
         settings.max_header_bytes = limits.header_bytes
         settings.idle_ns = <int64_t>(limits.idle_s * 1e9)
         settings.handshake_ns = <int64_t>(limits.handshake_s * 1e9)

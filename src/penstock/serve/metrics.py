@@ -165,7 +165,11 @@ def _control(calls: Mapping[tuple[str, str], int]) -> Metric:
     return family
 
 
-_FRONT_GAUGES = {"connections": "Connections that are open.", "streams": "Streams that are open."}
+_FRONT_GAUGES = {
+    "connections": ("open_connections", "Connections that are open."),
+    "streams": ("open_streams", "Streams that are open."),
+    "incoming_bytes": ("incoming_bytes", "Bytes of messages that are not complete yet."),
+}
 _FRONT_COUNTERS = {
     "connections_total": "Connections that were accepted.",
     "connections_refused": "Connections over the limit.",
@@ -176,8 +180,8 @@ _FRONT_COUNTERS = {
 
 
 def _front(statistics: Mapping[str, Any]) -> Iterator[Metric]:
-    for name, documentation in _FRONT_GAUGES.items():
-        yield GaugeMetricFamily(f"penstock_front_open_{name}", documentation, statistics[name])
+    for name, (family, documentation) in _FRONT_GAUGES.items():
+        yield GaugeMetricFamily(f"penstock_front_{family}", documentation, statistics[name])
     for name, documentation in _FRONT_COUNTERS.items():
         family = f"penstock_front_{name.removesuffix('_total')}"
         yield CounterMetricFamily(family, documentation, statistics[name])
