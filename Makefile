@@ -35,10 +35,9 @@ lint: ## ruff, mypy, cython-lint, clang-format
 	@PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint src
 	@$(VENV)/bin/clang-format --dry-run -Werror $(SOURCES_CC)
 
-bench: ## the benchmark table, side by side with empty servers
+bench: ## every benchmark: kernels, policies, serving beside empty servers, memory
 	$(prepare) cpu bench
-	@$(RUN) -m benchmarks.bench_serving $(ARGS)
-	@$(RUN) -m benchmarks.bench_memory $(ARGS)
+	@$(RUN) -m benchmarks $(ARGS)
 
 bench-smoke: ## the same, short: does it still run
 	@$(MAKE) --no-print-directory bench ARGS="--quick $(ARGS)"
