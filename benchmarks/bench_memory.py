@@ -34,6 +34,7 @@ from penstock.serve.protos import message_class
 
 LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
 FLAT = 0.03
+REST_S = 3.0
 IDLE_MB = 200.0
 WARM_SHARE = 0.1
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -159,9 +160,11 @@ def idle_connections(address: str, count: int) -> Iterator[list[socket.socket]]:
 
 
 def measure_idle(server: Server, count: int) -> Result:
-    """Open idle connections; then one more must still get its answer."""
+    """Open connections and let them rest; then one more must still get its answer."""
     before = server.resident_bytes()
-    with idle_connections(server.grpc, count), MemoryWatch(server) as watch:
+    with idle_connections(server.grpc, count), contextlib.ExitStack() as stack:
+        time.sleep(REST_S)
+        watch = stack.enter_context(MemoryWatch(server))
         traffic = expect_answers(server.grpc, make_model(), 16)
         report = run_load(server.grpc, INFER, traffic.bodies, expected=traffic.expected, requests=256)
         held = server.resident_bytes()

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kReadsPerEvent = 16;
 constexpr size_t kSendChunk = 1 << 16;
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr int64_t kRest = 2 * kSecond;         // idle for so long, a connection gives its frame buffer back
+constexpr int64_t kRest = kSecond;             // idle for so long, a connection gives its frame buffer back
 constexpr int64_t kDrainNotice = kSecond / 5;  // between the two GOAWAYs: what was on its way still arrives
 constexpr double kPingBurst = 100, kPingsPerTick = 0.5;  // SETTINGS count as pings: both cost an answer
 constexpr double kResetBurst = 1000, kResetsPerTick = 25;

@@ -25,7 +25,7 @@ import onnxruntime
 from penstock.bundle.signature import Signature, TensorSpec
 from penstock.errors import BundleError, InferenceError, UnsupportedError
 
-__all__ = ["Arrays", "Session", "configure_runtime", "open_session"]
+__all__ = ["Arrays", "Session", "configure_runtime", "open_session", "release_memory"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -53,6 +53,12 @@ _runtime_lock = threading.Lock()
 _pool_threads: int | None = None
 # glibc's; nothing elsewhere.
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+
+
+def release_memory() -> None:
+    """Hand memory that the allocator keeps for later back to the system: 1 to 6 ms, without the GIL."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)
 
 
 def configure_runtime(intra_op_threads: int = 0) -> int:
@@ -266,8 +272,7 @@ class Session:
         ever new threads came to 610 MB within 50 times instead of 160 MB.
         """
         self._run = None
-        if _malloc_trim is not None:
-            _malloc_trim(0)
+        release_memory()
 
     def _with_text(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         # The runtime would store the repr of a bytes object, "b'...'", without complaint.

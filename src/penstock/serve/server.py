@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -20,6 +21,7 @@ from typing import Any
 
 from penstock.config import Config
 from penstock.engine.engine import Engine
+from penstock.engine.session import release_memory
 from penstock.errors import ConfigError
 from penstock.serve.address import format_address, listen, parse_address, resolve
 from penstock.serve.call import log_failure
@@ -102,6 +104,9 @@ class Server:
                 return 0
             grpc_address = await self._start_grpc(native, target, stack)
             self._start_background(stack)
+            # Starting leaves some 7 MB behind that serving does not need.
+            gc.collect()
+            release_memory()
             _log.info("ready", extra={"grpc": grpc_address, "http": http_address})
             if self._on_ready is not None:
                 self._on_ready(grpc_address, http_address)
