@@ -518,7 +518,6 @@ void Connection::answer(InferCall* call) {
   stream->kind = Stream::Kind::kAnswered;
   stream->progress_ns = loop_->now();
   stream->out.swap(call->response);
-  stream->responding = true;
   const nghttp2_nv headers[] = {header(":status", "200"), header("content-type", "application/grpc")};
   nghttp2_data_provider provider{};
   provider.read_callback = read_server_data;
@@ -559,7 +558,6 @@ void Connection::fail(Stream* stream, Status status, std::string_view model) {
                                      header("grpc-status", number), header("grpc-message", message),
                                      header("x-request-id", id)};
   if (code == Code::kUnimplemented) headers.push_back(header("grpc-accept-encoding", kAcceptedEncodings));
-  stream->responding = true;
   nghttp2_submit_response(session_, stream->id, headers.data(), headers.size(), nullptr);
   loop_->mark_dirty(this);
   loop_->failures().add(
@@ -568,7 +566,6 @@ void Connection::fail(Stream* stream, Status status, std::string_view model) {
 
 void Connection::http_error(Stream* stream, const char* status) {
   stream->kind = Stream::Kind::kAnswered;
-  stream->responding = true;
   const nghttp2_nv headers[] = {header(":status", status)};
   nghttp2_submit_response(session_, stream->id, headers, 1, nullptr);
   loop_->mark_dirty(this);
@@ -616,7 +613,6 @@ void Connection::forward_headers(Stream* stream) {
   const std::vector<nghttp2_nv> headers = forward->response.view();
   nghttp2_data_provider provider{};
   provider.read_callback = read_server_data;
-  stream->responding = true;
   forward->answered = true;
   nghttp2_submit_response(session_, stream->id, headers.data(), headers.size(),
                           forward->upstream_ended ? nullptr : &provider);

@@ -72,7 +72,6 @@ struct Stream {
   bool infer_path = false;
   bool bad_timeout = false;
   bool too_many_headers = false;
-  bool responding = false;  // response headers were handed to nghttp2
   Encoding encoding = Encoding::kIdentity;
   size_t header_bytes = 0;
   int64_t arrival_ns = 0;

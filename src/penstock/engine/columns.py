@@ -8,7 +8,7 @@ looked at only when the caller has loaded it; what is done with it: arrow.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,9 @@ from penstock.engine.arrow import arrow_array, arrow_matrix
 from penstock.engine.session import Arrays
 from penstock.errors import SignatureError
 
-__all__ = ["check_outputs", "to_inputs"]
+__all__ = ["to_inputs"]
 
 _Array = np.ndarray[Any, Any]
-
-
-def check_outputs(names: Sequence[str] | None, signature: Signature) -> tuple[str, ...]:
-    """Return the outputs to answer with; see :meth:`Signature.check_outputs`."""
-    return signature.check_outputs(names)
 
 
 def to_inputs(columns: Any, signature: Signature) -> tuple[Arrays, int]:

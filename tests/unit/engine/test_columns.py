@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from penstock.bundle.signature import DATATYPES, Signature, TensorSpec
-from penstock.engine.columns import check_outputs, to_inputs
+from penstock.engine.columns import to_inputs
 from penstock.errors import SignatureError
 
 OUT = (TensorSpec("out", "FP32", (-1,)),)
@@ -209,6 +209,6 @@ def test_arrow_columns_that_do_not_fill_a_matrix() -> None:
 
 
 def test_outputs_are_checked() -> None:
-    assert check_outputs(None, MATRIX) == ("out",)
+    assert MATRIX.check_outputs(None) == ("out",)
     with pytest.raises(SignatureError, match="unknown output"):
-        check_outputs(["no"], MATRIX)
+        MATRIX.check_outputs(["no"])
