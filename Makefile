@@ -60,7 +60,8 @@ ASAN_FLAGS = -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefi
 ASAN_LIBRARIES = -lnghttp2 -lssl -lcrypto -lz -lpthread
 ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/property tests/adversity \
 	tests/integration)
-ASAN_OBJECTS = $(patsubst csrc/%.cc,$(ASAN)/%.o,$(wildcard csrc/wire/*.cc csrc/queue/*.cc csrc/front/*.cc))
+ASAN_OBJECTS = $(patsubst csrc/%.cc,$(ASAN)/%.o,$(wildcard csrc/wire/*.cc csrc/queue/*.cc \
+	csrc/front/*.cc csrc/transform/*.cc))
 ASAN_PROGRAMS = $(patsubst csrc/tests/%.cc,$(ASAN)/bin/%,$(wildcard csrc/tests/*.cc))
 
 test-asan: ## C++ fuzz targets and extension tests under the address and UB sanitizers

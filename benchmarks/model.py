@@ -23,6 +23,7 @@ __all__ = [
     "OUTPUT",
     "build_dir",
     "make_identity",
+    "make_mlp",
     "make_model",
     "make_repository",
     "make_rows",
@@ -114,6 +115,33 @@ def make_identity() -> Path:
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
         path.write_bytes(model.SerializeToString())
+    return path
+
+
+def make_mlp(seed: int = 7) -> Path:
+    """Return the path of a small dense model over the same rows: layers of 64, 32 and 1, one score a row."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    path = build_dir() / f"mlp-64-32-1-{seed}.onnx"
+    if path.exists():
+        return path
+    random = np.random.default_rng(seed)
+    nodes, weights, last = [], [], INPUT
+    for layer, (width, following) in enumerate([(FEATURES, 64), (64, 32), (32, 1)]):
+        matrix = random.normal(size=(width, following)) / np.sqrt(width)
+        weights += [numpy_helper.from_array(matrix.astype("f4"), f"w{layer}")]
+        weights += [numpy_helper.from_array(random.normal(size=following).astype("f4"), f"b{layer}")]
+        nodes.append(helper.make_node("Gemm", [last, f"w{layer}", f"b{layer}"], [f"sum{layer}"]))
+        last = "score" if following == 1 else f"out{layer}"
+        nodes.append(helper.make_node("Sigmoid" if following == 1 else "Relu", [f"sum{layer}"], [last]))
+    graph = helper.make_graph(
+        nodes,
+        "mlp",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", FEATURES])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["rows", 1])],
+        weights,
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path)
     return path
 
 

@@ -13,16 +13,25 @@ if TYPE_CHECKING:
     from penstock.bundle.pack import pack
     from penstock.config import Config
     from penstock.engine.engine import Engine
+    from penstock.score.score import score
+    from penstock.transform.transform import Transform
 
 __version__ = "0.1.0"
 
-__all__ = ["Config", "Engine", "__version__", "pack"]
+__all__ = ["Config", "Engine", "Transform", "__version__", "pack", "score"]
 
 # Loaded on first use: the command line and small tools start without ONNX Runtime.
-_HOMES = {"Config": "penstock.config", "Engine": "penstock.engine.engine", "pack": "penstock.bundle.pack"}
+_HOMES = {
+    "Config": "penstock.config",
+    "Engine": "penstock.engine.engine",
+    "Transform": "penstock.transform.transform",
+    "pack": "penstock.bundle.pack",
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "score":
+        return import_module("penstock.score")  # a package that can be called
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")

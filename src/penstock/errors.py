@@ -6,13 +6,16 @@
     ├── ConfigError(ValueError)               a setting is unknown or out of range
     ├── BundleError(ValueError)               a bundle is damaged, incomplete or does not load
     ├── SignatureError(ValueError)            inputs do not match a model's signature
+    ├── TransformError(ValueError)            a transform cannot be made, read or converted
     ├── ModelNotFoundError(LookupError)       no such model or version
     ├── ModelNotReadyError(RuntimeError)      the model is known but cannot answer now
     ├── OverloadedError(RuntimeError)         the queue is full
     ├── DeadlineExceededError(TimeoutError)   the deadline passed, or could not be met
     ├── CancelledError(RuntimeError)          the caller withdrew the request
     ├── UnsupportedError(RuntimeError)        this build or server does not offer it
-    └── InferenceError(RuntimeError)          a model failed while it ran
+    ├── InferenceError(RuntimeError)          a model failed while it ran
+    ├── ScoreError(RuntimeError)              an input of batch scoring cannot be scored
+    └── OutputError(OSError)                  the output of batch scoring cannot be written
 
 The mapping of these to gRPC and HTTP stands in ``penstock.serve.status``.
 """
@@ -25,9 +28,12 @@ __all__ = [
     "InferenceError",
     "ModelNotFoundError",
     "ModelNotReadyError",
+    "OutputError",
     "OverloadedError",
     "PenstockError",
+    "ScoreError",
     "SignatureError",
+    "TransformError",
     "UnsupportedError",
 ]
 
@@ -46,6 +52,10 @@ class BundleError(PenstockError, ValueError):
 
 class SignatureError(PenstockError, ValueError):
     """Inputs or requested outputs do not match the signature of a model."""
+
+
+class TransformError(PenstockError, ValueError):
+    """A transform cannot be fitted, converted, read, or is not what it should be."""
 
 
 class ModelNotFoundError(PenstockError, LookupError):
@@ -74,3 +84,11 @@ class UnsupportedError(PenstockError, RuntimeError):
 
 class InferenceError(PenstockError, RuntimeError):
     """A model failed while it ran."""
+
+
+class ScoreError(PenstockError, RuntimeError):
+    """A file cannot be scored: it is damaged, has other columns, or values that do not fit."""
+
+
+class OutputError(PenstockError, OSError):
+    """Scores cannot be written: the disk is full, read-only, or a permission is missing."""

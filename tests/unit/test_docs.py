@@ -18,6 +18,7 @@ from serving import wait_until
 
 from penstock.config import Config, LimitsConfig, ModelConfig, ServerConfig, TlsConfig, parse_config
 from penstock.serve.metrics import EngineCollector
+from penstock.transform.steps import STEPS
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 90
@@ -123,6 +124,28 @@ def test_serving_guide_runs_as_written(reader: Reader) -> None:
     reader.python(make_model)
     reader.shell("penstock pack iris model.onnx --repository models\npenstock serve models")
     assert "1 ['label', 'probabilities']" in reader.follow("docs/serving.md")[-1]
+
+
+def test_transforms_guide_runs_as_written(reader: Reader) -> None:
+    (recipe,) = [text for _, text in blocks("docs/transforms.md", "toml")]
+    (reader.folder / "features.toml").write_text(recipe)
+    printed = reader.follow("docs/transforms.md")
+    assert any("city_Ahlen" in text and "(1, 6)" in text for text in printed)
+    by_hand, by_command = (
+        (reader.folder / name).read_bytes() for name in ("people.arrow", "transform.arrow")
+    )
+    assert by_hand == by_command
+
+
+def test_transforms_guide_lists_every_step_and_key() -> None:
+    text = read("docs/transforms.md").partition("\n### Steps\n")[2].partition("\n### ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \|.+?(?<!\\)\| (.*?) \| [^|]+ \|$", text, re.MULTILINE))
+    assert set(rows) == set(STEPS)
+    for op, step in STEPS.items():
+        for field in msgspec.structs.fields(step):
+            given = field.default not in (msgspec.NODEFAULT, None, ()) and str(field.default) != "nan"
+            shown_default = f" = {json.dumps(field.default)}" if given else ""
+            assert f"`{field.name}{shown_default}" in rows[op], (op, field.name)
 
 
 def test_every_toml_example_is_a_valid_configuration() -> None:

@@ -429,8 +429,17 @@ cdef class Batch:
         """How many requests share the batch."""
         return self.batch.get().request_count()
 
-    def inputs(self, object signature):
-        """Return the gathered inputs as a dict of arrays over the batch's own memory, read-only."""
+    def inputs(self, object signature, object text=None):
+        """Return the gathered inputs as a dict of arrays over the batch's own memory, read-only.
+
+        Parameters
+        ----------
+        signature : Signature
+            Of the target.
+        text : callable, optional
+            Makes a BYTES input of its length-prefixed elements, an array of uint8, and their number. An
+            object array of str where left out.
+        """
         cdef dict result = {}
         cdef const BatchInput* column
         cdef cnp.ndarray array
@@ -445,17 +454,24 @@ cdef class Batch:
             datatype = native.inputs[i].datatype
             i += 1
             if datatype == DataType.kBytes:
-                result[spec.name] = _decode_text(<const char*>column.buffer.data(), column.size_bytes,
-                                                 tuple(column.shape))
-                continue
-            for d in range(<Py_ssize_t>column.shape.size()):
-                dims[d] = column.shape[d]
-            array = cnp.PyArray_SimpleNewFromData(<int>column.shape.size(), dims, _TYPES[<int>datatype],
-                                                  <void*>column.buffer.data())
+                if text is None:
+                    result[spec.name] = _decode_text(<const char*>column.buffer.data(), column.size_bytes,
+                                                     tuple(column.shape))
+                    continue
+                dims[0] = <cnp.npy_intp>column.size_bytes
+                array = cnp.PyArray_SimpleNewFromData(1, dims, cnp.NPY_UINT8, <void*>column.buffer.data())
+            else:
+                for d in range(<Py_ssize_t>column.shape.size()):
+                    dims[d] = column.shape[d]
+                array = cnp.PyArray_SimpleNewFromData(<int>column.shape.size(), dims, _TYPES[<int>datatype],
+                                                      <void*>column.buffer.data())
             Py_INCREF(self)
             PyArray_SetBaseObject(array, self)
             cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
-            result[spec.name] = array
+            if datatype == DataType.kBytes:
+                result[spec.name] = text(array, column.shape[0])
+            else:
+                result[spec.name] = array
         return result
 
     def complete(self, object signature, dict outputs not None):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.bundle.external_data import external_files
 from penstock.bundle.golden import Golden
 from penstock.bundle.manifest import GRAPH, MANIFEST, Manifest, check_path
 from penstock.bundle.repository import parse_version
-from penstock.errors import BundleError
+from penstock.errors import BundleError, TransformError
+
+if TYPE_CHECKING:
+    from penstock.transform import Transform
 
 __all__ = ["Bundle", "digest_of", "sha256_of"]
 
@@ -141,6 +144,24 @@ class Bundle:
             return None
         stated = self.manifest.golden
         return Golden.load(self.path / stated.file, stated.rtol, stated.atol)
+
+    def transform(self) -> Transform | None:
+        """Return the transform, None where the bundle has none; raises BundleError when damaged."""
+        if self.manifest is None or self.manifest.transform is None:
+            return None
+        from penstock.transform import Transform
+
+        stated = self.manifest.transform
+        try:
+            transform = Transform.load(self.path / stated.file)
+        except TransformError as error:
+            raise BundleError(str(error)) from None
+        if transform.digest != stated.digest:
+            raise BundleError(
+                f"{self.path / stated.file}: expected the transform {stated.digest[:_SHOWN]}…, "
+                f"got {transform.digest[:_SHOWN]}…"
+            )
+        return transform
 
 
 def _read_manifest(root: Path) -> Manifest:

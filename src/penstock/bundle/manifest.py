@@ -11,11 +11,12 @@ import msgspec
 from penstock.bundle.signature import Signature
 from penstock.errors import BundleError
 
-__all__ = ["FORMAT", "GRAPH", "MANIFEST", "GoldenFile", "Manifest", "check_path"]
+__all__ = ["FORMAT", "GRAPH", "MANIFEST", "TRANSFORM", "GoldenFile", "Manifest", "TransformFile", "check_path"]
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.json"
 GRAPH: Final = "model.onnx"
+TRANSFORM: Final = "transform.arrow"
 
 _Tolerance = Annotated[float, msgspec.Meta(ge=0)]
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -27,6 +28,13 @@ class GoldenFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     file: str
     rtol: _Tolerance
     atol: _Tolerance
+
+
+class TransformFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the transform is, and the digest of its definition."""
+
+    file: str
+    digest: _Sha256
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +49,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     signature : Signature
     files : dict of str to str
         SHA-256 in hex of every file of the bundle but this one, by path relative to it, ``/`` between.
+    transform : TransformFile, optional
+        From the inputs of the signature, the raw columns, to those of the graph.
     golden : GoldenFile, optional
     created : str
         Moment in UTC, ISO 8601.
@@ -55,6 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Annotated[int, msgspec.Meta(ge=1)]
     signature: Signature
     files: dict[str, _Sha256]
+    transform: TransformFile | None = None
     golden: GoldenFile | None = None
     created: str = ""
     producer: dict[str, str] = msgspec.field(default_factory=dict)
@@ -97,6 +108,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise BundleError(f'{source}: expected "{GRAPH}" among the files')
         if manifest.golden is not None and manifest.golden.file not in manifest.files:
             raise BundleError(f'{source}: golden rows "{manifest.golden.file}" are not among the files')
+        if manifest.transform is not None and manifest.transform.file not in manifest.files:
+            raise BundleError(f'{source}: transform "{manifest.transform.file}" is not among the files')
         return manifest
 
 

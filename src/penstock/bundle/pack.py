@@ -11,7 +11,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -21,15 +21,27 @@ from penstock import __version__
 from penstock.bundle.bundle import Bundle, sha256_of
 from penstock.bundle.external_data import external_files
 from penstock.bundle.golden import Golden
-from penstock.bundle.manifest import GRAPH, MANIFEST, GoldenFile, Manifest, check_path
-from penstock.bundle.reference import inputs_from_reference
+from penstock.bundle.manifest import (
+    GRAPH,
+    MANIFEST,
+    TRANSFORM,
+    GoldenFile,
+    Manifest,
+    TransformFile,
+    check_path,
+)
+from penstock.bundle.reference import inputs_from_reference, raw_from_reference, raw_types
 from penstock.bundle.repository import is_model_name, parse_version
 from penstock.bundle.signature import Signature
 from penstock.engine.columns import to_inputs
 from penstock.engine.pipeline import Pipeline
 from penstock.engine.session import Arrays, Session, open_session
 from penstock.engine.warmup import warm_up
-from penstock.errors import BundleError, InferenceError
+from penstock.errors import BundleError, InferenceError, SignatureError
+
+if TYPE_CHECKING:
+    from penstock.engine.feed import Feed
+    from penstock.transform import Transform
 
 __all__ = ["pack"]
 
@@ -43,6 +55,7 @@ def pack(
     *,
     repository: str | Path,
     version: int | None = None,
+    transform: Transform | str | Path | None = None,
     golden: Mapping[str, Any] | None = None,
     reference: Any = None,
     metadata: Mapping[str, Any] | None = None,
@@ -61,8 +74,12 @@ def pack(
         Root directory; made where it is not there.
     version : int, optional
         One above the highest where left out.
+    transform : Transform, str or Path, optional
+        What turns raw columns into the inputs of the graph, or its file. Clients then send the raw
+        columns. Columns that it leaves open take their types from ``reference``, from ``golden``, or are
+        float64.
     golden : mapping of str to array, optional
-        Inputs whose outputs every later load must reproduce.
+        Inputs whose outputs every later load must reproduce; raw columns where there is a transform.
     reference : pyarrow.Table, pyarrow.RecordBatch or mapping of str to array, optional
         Data like that which the model will see. Without ``golden``, its first 16 rows become the
         golden rows where its columns fill the inputs; other columns are left aside.
@@ -82,7 +99,9 @@ def pack(
         When the graph does not load or run, the name or version is not possible or is taken, or the
         metadata is not JSON. Nothing is published then.
     SignatureError
-        When the golden inputs do not match the signature of the graph.
+        When the golden inputs do not match the signature.
+    TransformError
+        When the file of the transform cannot be read.
     """
     if not is_model_name(name):
         raise BundleError(
@@ -100,7 +119,10 @@ def pack(
     aside.mkdir()
     try:
         _copy_graph(source, aside)
-        signature, rows = _try_out(aside / GRAPH, golden, reference, rtol, atol)
+        bound = _bound(transform, golden, reference)
+        if bound is not None:
+            bound.save(aside / TRANSFORM)
+        signature, rows = _try_out(aside / GRAPH, bound, golden, reference, rtol, atol)
         if rows is not None:
             rows.save(aside / _GOLDEN)
         manifest = Manifest(
@@ -108,6 +130,7 @@ def pack(
             version=1,
             signature=signature,
             files={file.relative_to(aside).as_posix(): sha256_of(file) for file in _files(aside)},
+            transform=TransformFile(file=TRANSFORM, digest=bound.digest) if bound is not None else None,
             golden=GoldenFile(file=_GOLDEN, rtol=rtol, atol=atol) if rows else None,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             producer=_producer(),
@@ -135,26 +158,57 @@ def _copy_graph(source: Path, aside: Path) -> None:
     for file in external_files(source):
         check_path(file, str(source))
         origin = source.parent / file
-        if file in (GRAPH, _GOLDEN) or not origin.is_file():
+        if file in (GRAPH, TRANSFORM, _GOLDEN) or not origin.is_file():
             raise BundleError(f"{source}: its tensors are in {file!r}, which cannot be packed")
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, aside / file)
 
 
+def _bound(
+    transform: Transform | str | Path | None, golden: Mapping[str, Any] | None, reference: Any
+) -> Transform | None:
+    """Return the transform with a concrete type for every column."""
+    if transform is None:
+        return None
+    if isinstance(transform, str | Path):
+        from penstock.transform import Transform
+
+        transform = Transform.load(transform)
+    known = raw_types(reference if reference is not None else golden)
+    types = {column.name: known.get(column.name, "float64") for column in transform.columns}
+    return transform.bind(
+        {column.name: types[column.name] for column in transform.columns if column.type == "number"}
+    )
+
+
 def _try_out(
-    graph: Path, golden: Mapping[str, Any] | None, reference: Any, rtol: float, atol: float
+    graph: Path,
+    transform: Transform | None,
+    golden: Mapping[str, Any] | None,
+    reference: Any,
+    rtol: float,
+    atol: float,
 ) -> tuple[Signature, Golden | None]:
-    """Run the graph; return its signature and its golden rows."""
+    """Run the graph; return the signature that clients see, and the golden rows."""
     session = open_session(graph, "cpu")
     try:
-        inputs = _golden_inputs(session, golden, reference)
+        feed = _joined(transform, session)
+        inputs = _golden_inputs(session, feed, golden, reference)
+        try:
+            fed = inputs if feed is None or inputs is None else feed.run(inputs, len(next(iter(inputs.values()))))
+        except SignatureError as error:
+            raise BundleError(f"the golden rows cannot be run: {error}") from None
         signature = warm_up(
-            session, session.signature, golden=inputs, max_batch_rows=max(_TRIAL_ROWS), sizes=_TRIAL_ROWS
+            session, session.signature, golden=fed, max_batch_rows=max(_TRIAL_ROWS), sizes=_TRIAL_ROWS
         ).signature
-        if inputs is None:
+        if feed is not None:
+            if not signature.batched:
+                raise BundleError(f"{graph}: a transform needs a graph whose rows batch")
+            signature = Signature(feed.inputs, signature.outputs, batched=True)
+        if inputs is None or fed is None:
             return signature, None
         try:
-            outputs = session.run(inputs)
+            outputs = session.run(fed)
         except InferenceError as error:
             raise BundleError(f"the golden rows cannot be run: {error}") from None
         return signature, Golden(inputs=inputs, outputs=outputs, rtol=rtol, atol=atol)
@@ -162,12 +216,26 @@ def _try_out(
         session.close()
 
 
-def _golden_inputs(session: Session, golden: Mapping[str, Any] | None, reference: Any) -> Arrays | None:
+def _joined(transform: Transform | None, session: Session) -> Feed | None:
+    if transform is None:
+        return None
+    from penstock.engine.feed import Feed
+
+    return Feed(transform, session.signature.inputs)
+
+
+def _golden_inputs(
+    session: Session, feed: Feed | None, golden: Mapping[str, Any] | None, reference: Any
+) -> Arrays | None:
     if golden is not None:
-        return to_inputs(golden, session.signature)[0]
-    if reference is not None:
-        return inputs_from_reference(reference, session.signature)
-    return None
+        signature = session.signature
+        raw = Signature(feed.inputs, signature.outputs, batched=True) if feed else signature
+        return to_inputs(golden, raw)[0]
+    if reference is None:
+        return None
+    if feed is not None:
+        return raw_from_reference(reference, feed.transform)
+    return inputs_from_reference(reference, session.signature)
 
 
 def _publish(aside: Path, parent: Path, manifest: Manifest, version: int | None) -> int:

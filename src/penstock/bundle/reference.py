@@ -17,7 +17,9 @@ from penstock.errors import SignatureError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["inputs_from_reference"]
+    from penstock.transform import Transform
+
+__all__ = ["inputs_from_reference", "raw_from_reference", "raw_types"]
 
 _log = logging.getLogger(__name__)
 _ROWS: Final = 16
@@ -57,6 +59,68 @@ def inputs_from_reference(reference: Any, signature: Signature) -> Arrays | None
         return to_inputs(_from_table(table, signature), signature)[0]
     except (SignatureError, pa.ArrowException) as error:
         _log.warning("no golden rows: the reference does not fill the inputs: %s", error)
+        return None
+
+
+def raw_types(data: Any) -> dict[str, str]:
+    """Return the type of each numeric column, as a transform names it.
+
+    Parameters
+    ----------
+    data : pyarrow.Table, pyarrow.RecordBatch, mapping of str to array or None
+        A column of integers or booleans with nulls is ``float64``: as a tensor it has no other way to
+        say that a value is missing.
+
+    Examples
+    --------
+    >>> raw_types({"age": np.zeros(1, np.float32), "state": np.array(["MA"])})
+    {'age': 'float32'}
+    """
+    import pyarrow as pa
+
+    if data is None:
+        return {}
+    if isinstance(data, Mapping):
+        arrays = {name: np.asarray(column) for name, column in data.items()}
+        return {name: array.dtype.name for name, array in arrays.items() if array.dtype.kind in "biuf"}
+    types = {}
+    for field, column in zip(data.schema, data.columns, strict=True):
+        if is_number(field.type):
+            nullable = column.null_count > 0 and not pa.types.is_floating(field.type)
+            types[field.name] = "float64" if nullable else np.dtype(field.type.to_pandas_dtype()).name
+    return types
+
+
+def raw_from_reference(reference: Any, transform: Transform) -> Arrays | None:
+    """Return the first rows of a reference as raw columns of a transform.
+
+    Parameters
+    ----------
+    reference : pyarrow.Table, pyarrow.RecordBatch or mapping of str to array
+        Columns are matched by name and cast where no value changes; others are left aside.
+    transform : Transform
+        With concrete column types.
+
+    Returns
+    -------
+    dict of str to ndarray or None
+        At most 16 rows, of those without a null in a column whose tensor has none; None, with the
+        reason in the log, where the columns are not all there.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from penstock.engine.feed import raw_arrays
+
+    try:
+        table = pa.table(dict(reference) if isinstance(reference, Mapping) else reference)
+        table = table.select([column.name for column in transform.columns])
+        for name, column in zip(table.schema.names, transform.columns, strict=True):
+            if not column.type.startswith("float"):
+                table = table.filter(pc.is_valid(table[name]))
+        return raw_arrays(table.slice(0, _ROWS), transform.columns) if len(table) else None
+    except (KeyError, SignatureError, pa.ArrowException) as error:
+        _log.warning("no golden rows: the reference does not fill the raw columns: %s", error)
         return None
 
 

@@ -14,8 +14,10 @@ import typer
 from penstock import __version__
 from penstock.cli.bench import bench
 from penstock.cli.demo import demo
+from penstock.cli.fit import fit
 from penstock.cli.models import models
 from penstock.cli.pack import pack
+from penstock.cli.score import score
 from penstock.cli.serve import serve
 from penstock.errors import ConfigError, PenstockError
 
@@ -25,6 +27,8 @@ DONE, FAILED, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
 
 _EXTRAS = {
     "onnxruntime": "cpu",
+    "pyspark": "spark",
+    "ray": "ray",
     "lightgbm": "demo",
     "onnx": "demo",
     "onnxmltools": "demo",
@@ -60,6 +64,8 @@ def _options(
 
 app.command(epilog="Example: penstock serve models --watch")(serve)
 app.command(epilog="Example: penstock pack employment model.onnx --repository models")(pack)
+app.command(epilog="Example: penstock score models/employment in/*.parquet -o scored --keep id")(score)
+app.command(epilog="Example: penstock fit features.toml train.parquet -o transform.arrow")(fit)
 app.add_typer(models, name="models")
 app.command(epilog="Example: penstock bench employment --connections 16 --streams 32")(bench)
 app.command(epilog="Example: penstock demo")(demo)

@@ -22,6 +22,15 @@ def pack(
     version: Annotated[
         int | None, typer.Option(metavar="N", help="One above the highest by default.", min=1)
     ] = None,
+    transform: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What turns raw columns into the inputs of the model; clients then send raw columns.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     golden: Annotated[
         Path | None,
         typer.Option(
@@ -60,6 +69,7 @@ def pack(
         model,
         repository=repository,
         version=version,
+        transform=transform,
         golden=inputs,
         reference=table,
         metadata=entries,
@@ -75,6 +85,8 @@ def pack(
         return
     print(f"packed {name} version {number}: {path}")
     print(f"digest {bundle.digest}")
+    if bundle.manifest is not None and bundle.manifest.transform is not None:
+        print(f"transform {bundle.manifest.transform.digest}")
     print("golden rows: " + ("kept, checked at every load" if has_golden else "none"))
 
 

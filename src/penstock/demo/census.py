@@ -1,9 +1,8 @@
-"""The census data: found, read by year, and turned into numbers."""
+"""The census data: found, read by year, and turned into numbers by a transform."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,9 @@ from penstock.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["AGE", "CATEGORIES", "CodeBook", "Year", "find_data", "read_census"]
+    from penstock.transform import Transform
+
+__all__ = ["AGE", "CATEGORIES", "Year", "find_data", "fit_transform", "read_census", "read_year"]
 
 FILE = "census_employment_ma.parquet"
 AGE = "AGEP"
@@ -24,8 +25,8 @@ CATEGORIES = (
     "SEX", "RAC1P",
 )  # fmt: skip
 LABEL = "employed"
-UNSEEN = -1.0
-"""Code of a category that the code book does not have."""
+UNSEEN = -1
+"""Code of a category that was not there to learn."""
 
 
 def find_data() -> Path:
@@ -77,51 +78,49 @@ def read_census(path: Path, step: int = 1) -> dict[int, pa.Table]:
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """People as a model takes them.
+    """People as they come, as a model takes them, and as clients send them.
 
     Attributes
     ----------
+    people : pyarrow.Table
+        The raw columns: age and categories.
     rows : ndarray of float32, shape (n, 16)
-        Age, then the codes of the categories.
+        What the transform makes of them.
     labels : ndarray of int8, shape (n,)
+    tensors : dict of str to ndarray
+        The raw columns for requests: ages as float32, categories as elements of a BYTES tensor, each
+        with its length in front.
     """
 
+    people: pa.Table
     rows: np.ndarray[Any, np.dtype[np.float32]]
     labels: np.ndarray[Any, np.dtype[np.int8]]
+    tensors: dict[str, np.ndarray[Any, Any]]
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-class CodeBook:
-    """Numbers for the categories, learned from one table and used for all.
+def fit_transform(table: pa.Table) -> Transform:
+    """Learn from one year how people become numbers: the age as it is, a code for each category."""
+    from penstock.transform import Feature, Ordinal, Transform
 
-    Parameters
-    ----------
-    codes : mapping of str to sequence of str
-        The categories of each column; the position is the number.
-    """
-
-    def __init__(self, codes: Mapping[str, list[str]]) -> None:
-        self.codes = dict(codes)
-
-    @classmethod
-    def fit(cls, table: pa.Table) -> CodeBook:
-        """Learn the categories of a table; those that look like numbers keep their order."""
-        return cls({name: sorted(table[name].unique().to_pylist(), key=_order) for name in CATEGORIES})
-
-    def transform(self, table: pa.Table) -> Year:
-        """Return a table as numbers; a category that was not there to learn becomes -1."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        columns = [table[AGE].to_numpy()]
-        for name, categories in self.codes.items():
-            found = pc.index_in(table[name], value_set=pa.array(categories, pa.string()))
-            columns.append(pc.fill_null(found.cast(pa.float32()), UNSEEN).to_numpy())
-        rows = np.column_stack(columns).astype(np.float32, copy=False)
-        return Year(np.ascontiguousarray(rows), table[LABEL].to_numpy().astype(np.int8))
+    features = [
+        Feature(columns=(AGE,)),
+        Feature(columns=CATEGORIES, steps=(Ordinal(unknown=UNSEEN, missing=UNSEEN),)),
+    ]
+    return Transform.fit(features, table)
 
 
-def _order(category: str) -> tuple[float, str]:
-    return (float(category) if category.isdecimal() else float("inf"), category)
+def read_year(table: pa.Table, transform: Transform) -> Year:
+    """Return one year of people in all the forms in which the demo needs them."""
+    people = table.select([AGE, *CATEGORIES])
+    tensors = {AGE: table[AGE].to_numpy()} | {name: _elements(table[name]) for name in CATEGORIES}
+    return Year(people, transform.transform(people), table[LABEL].to_numpy().astype(np.int8), tensors)
+
+
+def _elements(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    coded = column.combine_chunks().dictionary_encode()
+    texts = [text.encode() for text in coded.dictionary.to_pylist()]
+    elements = np.array([len(text).to_bytes(4, "little") + text for text in texts], dtype=object)
+    return np.asarray(elements[coded.indices.to_numpy()])

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import penstock
-from penstock.demo.census import CodeBook, Year, read_census
+from penstock.demo.census import Year, fit_transform, read_census, read_year
 from penstock.demo.display import Display
 from penstock.demo.server import Metrics, Server, serving
 from penstock.demo.traffic import INFER, Client, Job, Tally, encode_request
-from penstock.demo.training import INPUT, Classifier
+from penstock.demo.training import Classifier
 
 if TYPE_CHECKING:
     from penstock.load import LoadReport
@@ -135,12 +135,14 @@ class Outcome:
 
 
 class _Data:
-    """Rows, labels and right answers of every year."""
+    """Every year, the transform that was fitted on the first, and right answers."""
 
     def __init__(self, options: Options) -> None:
         tables = read_census(options.data, options.step)
-        self.codes = CodeBook.fit(tables[FIRST_YEAR])
-        self.years: dict[int, Year] = {year: self.codes.transform(table) for year, table in tables.items()}
+        self.transform = fit_transform(tables[FIRST_YEAR])
+        self.years: dict[int, Year] = {
+            year: read_year(table, self.transform) for year, table in tables.items()
+        }
         self.scored = [year for year in self.years if year > FIRST_YEAR]
         self.expected: dict[int, dict[int, Any]] = {year: {} for year in self.scored}
 
@@ -150,7 +152,7 @@ class _Data:
             self.expected[year][version] = model.predict(self.years[year].rows)
 
     def job(self, year: int) -> Job:
-        return Job(self.years[year].rows, self.expected[year])
+        return Job(self.years[year], self.expected[year])
 
 
 async def run(options: Options, display: Display) -> Outcome:
@@ -171,9 +173,9 @@ async def run(options: Options, display: Display) -> Outcome:
     display.title("Penstock: who is employed? Massachusetts, US census microdata 2015–2018")
     data = await asyncio.to_thread(_Data, options)
     people = sum(map(len, data.years.values()))
-    display.step(
-        "data", f"{people:,} people, {data.years[FIRST_YEAR].rows.shape[1]} columns: {options.data.name}"
-    )
+    columns = len(data.transform.columns)
+    display.step("data", f"{people:,} people, {columns} raw columns: {options.data.name}")
+    display.step("fit", f"a transform on {FIRST_YEAR}, the same in training and serving: {data.transform.digest[:12]}")
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         repository = options.repository or Path(scratch, "models")
         publisher = _Publisher(options, data, repository, Path(scratch), display)
@@ -231,8 +233,9 @@ class _Publisher:
             MODEL,
             self._graph,
             repository=self._repository,
-            golden={INPUT: self._data.years[FIRST_YEAR].rows[:GOLDEN_ROWS]},
-            metadata={"trained_on": years, "codes": self._data.codes.codes},
+            transform=self._data.transform,
+            reference=self._data.years[FIRST_YEAR].people,
+            metadata={"trained_on": years},
         )
         self._data.learn(version, model)
         return version
@@ -327,13 +330,13 @@ async def _drive(server: Server, data: _Data, outcome: Outcome, options: Options
         from penstock.load import run_load
     except ImportError:
         return
-    rows = data.years[data.scored[-1]].rows[:DISTINCT]
+    year = data.years[data.scored[-1]]
     before = await server.metrics()
     report = await asyncio.to_thread(
         run_load,
         server.grpc,
         INFER,
-        [encode_request(MODEL, row[np.newaxis]) for row in rows],
+        [encode_request(MODEL, year, slice(row, row + 1)) for row in range(min(DISTINCT, len(year)))],
         connections=CONNECTIONS,
         streams=STREAMS,
         seconds=0.5 if options.quick else 4.0,
@@ -342,6 +345,6 @@ async def _drive(server: Server, data: _Data, outcome: Outcome, options: Options
     outcome.served[COMPILED] = _served(before, await server.metrics(), outcome.versions[-1])
     display.step(
         "bench",
-        f"compiled client, {CONNECTIONS} connections × {STREAMS}, one row a request: "
+        f"compiled client, {CONNECTIONS} connections × {STREAMS}, one raw row a request: "
         f"{report.throughput:,.0f} requests/s, {report.failed:,} failed",
     )

@@ -13,7 +13,8 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from penstock.demo.training import INPUT, OUTPUT
+from penstock.demo.census import Year
+from penstock.demo.training import OUTPUT
 from penstock.errors import BundleError
 from penstock.serve.protos import message_class
 
@@ -34,16 +35,16 @@ Probabilities = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Rows to score, with the right answers.
+    """People to score, with the right answers.
 
     Attributes
     ----------
-    rows : ndarray of float32, shape (n, 16)
+    year : Year
     expected : mapping of int to ndarray of float32, shape (n,)
         Right probability of each row by model version.
     """
 
-    rows: np.ndarray[Any, np.dtype[np.float32]]
+    year: Year
     expected: Mapping[int, Probabilities]
 
 
@@ -144,8 +145,8 @@ class Client:
         ndarray of float32, shape (n,)
             The probabilities that came back, NaN where none did.
         """
-        tally, answers = Tally(), np.full(len(job.rows), np.nan, dtype=np.float32)
-        parts = _parts(len(job.rows), seed)
+        tally, answers = Tally(), np.full(len(job.year), np.nan, dtype=np.float32)
+        parts = _parts(len(job.year), seed)
         began_s = time.perf_counter()
 
         async def work(call: Any) -> None:
@@ -163,11 +164,11 @@ class Client:
         return tally, answers
 
     async def _ask(self, call: Any, job: Job, part: slice, tally: Tally, answers: Probabilities) -> None:
-        rows = job.rows[part]
+        rows = part.stop - part.start
         tally.requests += 1
         sent_s = time.perf_counter()
         try:
-            reply = await call(encode_request(self._model, rows), timeout=REQUEST_TIMEOUT_S)
+            reply = await call(encode_request(self._model, job.year, part), timeout=REQUEST_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             tally.errors[f"{error.code().name}: {error.details()}"] += 1
             return
@@ -176,19 +177,22 @@ class Client:
         version = int(response.model_version)
         tally.versions[version] += 1
         got = np.frombuffer(response.raw_output_contents[0], dtype="<f4").reshape(-1, 2)[:, 1]
-        if len(got) != len(rows) or np.abs(got - job.expected[version][part]).max() > TOLERANCE:
+        if len(got) != rows or np.abs(got - job.expected[version][part]).max() > TOLERANCE:
             tally.errors[f"wrong answer from version {version}"] += 1
             return
-        tally.rows += len(rows)
+        tally.rows += rows
         answers[part] = got
 
 
-def encode_request(model: str, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
-    """Serialize a ModelInferRequest for the probabilities of these rows."""
+def encode_request(model: str, year: Year, part: slice) -> bytes:
+    """Serialize a ModelInferRequest for the probabilities of these people, raw columns as they are."""
     request = message_class("ModelInferRequest")(model_name=model)
-    request.inputs.add(name=INPUT, datatype="FP32", shape=rows.shape)
+    for name, tensor in year.tensors.items():
+        column = tensor[part]
+        text = column.dtype.kind == "O"
+        request.inputs.add(name=name, datatype="BYTES" if text else "FP32", shape=column.shape)
+        request.raw_input_contents.append(b"".join(column) if text else column.astype("<f4").tobytes())
     request.outputs.add(name=OUTPUT)
-    request.raw_input_contents.append(rows.astype("<f4", copy=False).tobytes())
     return bytes(request.SerializeToString())
 
 

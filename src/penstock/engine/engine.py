@@ -13,7 +13,6 @@ from penstock.batching import Routes
 from penstock.bundle.repository import Repository
 from penstock.bundle.signature import Signature
 from penstock.config import Config
-from penstock.engine.columns import to_inputs
 from penstock.engine.deployment import LoadedVersion
 from penstock.engine.failures import error_of
 from penstock.engine.future import InferenceFuture
@@ -96,7 +95,7 @@ class Engine:
         ----------
         model : str
         columns : mapping of str to array, pyarrow.RecordBatch, pyarrow.Table or ndarray
-            See :func:`penstock.engine.columns.to_inputs`.
+            See :meth:`penstock.engine.pipeline.Pipeline.score`.
         version : int, optional
             The active one where left out.
         outputs : sequence of str, optional
@@ -118,9 +117,8 @@ class Engine:
         while True:
             loaded = self._table.resolve(model, version)
             names = loaded.signature.check_outputs(outputs)
-            inputs, _ = to_inputs(columns, loaded.signature)
             try:
-                answer = loaded.pipeline.run(inputs)
+                answer = loaded.pipeline.score(columns)
             except InferenceError:
                 if self._is_current(loaded, model, version):
                     raise
@@ -164,7 +162,7 @@ class Engine:
         while True:
             loaded = self._table.resolve(model, version)
             names = loaded.signature.check_outputs(outputs)
-            inputs, rows = to_inputs(columns, loaded.signature)
+            inputs, rows = loaded.pipeline.to_inputs(columns)
             known = [spec.name for spec in loaded.signature.outputs]
             future = InferenceFuture(loaded.version)
             ticket = loaded.queue.submit(

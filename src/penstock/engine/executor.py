@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 
 from penstock.batching import Batch, Queue
-from penstock.engine.failures import INTERNAL
+from penstock.engine.failures import INTERNAL, INVALID_ARGUMENT
 from penstock.engine.pipeline import Pipeline
+from penstock.errors import SignatureError
 
 __all__ = ["Executor"]
 
@@ -56,12 +57,14 @@ class Executor:
     def _run(self, batch: Batch) -> None:
         try:
             pipeline = self._pipeline_of(batch.key)
-            outputs = pipeline.run(batch.inputs(pipeline.signature))
+            outputs = pipeline.run_batch(batch)
             batch.complete(pipeline.signature, outputs)
         except Exception as error:
             if batch.requests > 1:
                 # One bad request must not fail those that happened to share its batch: run it in halves.
                 for part in batch.split():
                     self._run(part)
+            elif isinstance(error, SignatureError):
+                batch.fail(INVALID_ARGUMENT, str(error))
             else:
                 batch.fail(INTERNAL, "inference failed", f"{type(error).__name__}: {error}")

@@ -15,7 +15,7 @@ from penstock.errors import (
     SignatureError,
 )
 
-__all__ = ["CODE_NAMES", "INTERNAL", "error_of"]
+__all__ = ["CODE_NAMES", "INTERNAL", "INVALID_ARGUMENT", "error_of"]
 
 CODE_NAMES: Final = (
     "OK",
@@ -39,6 +39,7 @@ CODE_NAMES: Final = (
 """Names of the gRPC status codes, by number."""
 
 INTERNAL: Final = CODE_NAMES.index("INTERNAL")
+INVALID_ARGUMENT: Final = CODE_NAMES.index("INVALID_ARGUMENT")
 
 _ERRORS: Final[dict[str, type[PenstockError]]] = {
     "CANCELLED": CancelledError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,6 +14,11 @@ from penstock.engine.columns import to_inputs
 from penstock.engine.session import Arrays, Session, open_session
 from penstock.engine.warmup import warm_up
 from penstock.errors import BundleError, InferenceError, SignatureError
+
+if TYPE_CHECKING:
+    from penstock.batching import Batch
+    from penstock.engine.feed import Feed
+    from penstock.transform import Transform
 
 __all__ = ["Pipeline"]
 
@@ -28,8 +33,10 @@ class Pipeline:
     name : str
     version : int
     signature : Signature
+        What clients see: raw columns where the bundle has a transform.
     digest : str
         Of the bundle.
+    transform : Transform or None
     device : str
         ``cpu`` or ``cuda``.
     max_batch_rows : int
@@ -42,6 +49,7 @@ class Pipeline:
     """
 
     __slots__ = (
+        "_feed",
         "_first",
         "_session",
         "device",
@@ -60,6 +68,7 @@ class Pipeline:
         signature: Signature,
         max_batch_rows: int,
         warm_costs: Sequence[tuple[int, float]] = (),
+        feed: Feed | None = None,
     ) -> None:
         self.name = bundle.name
         self.version = bundle.version
@@ -69,6 +78,7 @@ class Pipeline:
         self.max_batch_rows = max_batch_rows
         self.warm_costs = list(warm_costs)
         self._session = session
+        self._feed = feed
         self._first = signature.inputs[0].name
 
     @classmethod
@@ -109,23 +119,36 @@ class Pipeline:
         golden = bundle.golden()
         session = open_session(bundle.graph_path, device, intra_op_threads)
         try:
-            signature = _agreed(bundle, session)
+            feed = _feed(bundle, session)
+            signature = _agreed(bundle, session, feed)
+            known = None
             if golden:
-                _check_golden(golden, signature)
+                _, rows = _check_golden(golden, signature)
+                known = _fed(golden, rows, feed)
             warmth = warm_up(
                 session,
-                signature,
-                golden=golden.inputs if golden else None,
+                Signature(session.signature.inputs, signature.outputs, signature.batched) if feed else signature,
+                golden=known,
                 max_batch_rows=max_batch_rows,
                 sizes=warm_rows,
             )
-            pipeline = cls(bundle, session, warmth.signature, max_batch_rows, warmth.costs)
+            settled = warmth.signature
+            if feed:
+                if not settled.batched:
+                    raise BundleError(f"{bundle.path}: a transform needs a graph whose rows batch")
+                settled = Signature(signature.inputs, settled.outputs, batched=True)
+            pipeline = cls(bundle, session, settled, max_batch_rows, warmth.costs, feed)
             if golden:
                 pipeline._compare(golden)
         except BaseException:
             session.close()
             raise
         return pipeline
+
+    @property
+    def transform(self) -> Transform | None:
+        """From raw columns to the inputs of the graph, where the bundle has one."""
+        return self._feed.transform if self._feed else None
 
     def run(self, inputs: Arrays) -> Arrays:
         """Score inputs that match the signature.
@@ -142,19 +165,70 @@ class Pipeline:
 
         Raises
         ------
+        SignatureError
+            When the transform refuses a value.
         InferenceError
             When the graph fails, or a batched output does not hold one row for each of the inputs.
         """
         if not self.signature.batched:
             return self._session.run(inputs)
         rows = len(inputs[self._first])
+        return self._run_rows(self._feed.run(inputs, rows) if self._feed else inputs, rows)
+
+    def run_batch(self, batch: Batch) -> Arrays:
+        """Score a batch from the queue; as :meth:`run`."""
+        if self._feed is None:
+            return self.run(batch.inputs(self.signature))
+        from penstock.transform import PrefixedText
+
+        columns = batch.inputs(self.signature, PrefixedText)
+        return self._run_rows(self._feed.run(columns, batch.rows), batch.rows)
+
+    def score(self, columns: Any) -> Arrays:
+        """Score columns as a caller has them.
+
+        Parameters
+        ----------
+        columns : mapping of str to array, pyarrow.RecordBatch, pyarrow.Table, data frame or ndarray
+            What :meth:`penstock.Transform.transform` takes where the bundle has a transform, else what
+            :func:`penstock.engine.columns.to_inputs` does.
+
+        Raises
+        ------
+        SignatureError
+            Naming the column, what was expected and what came.
+        InferenceError
+            As :meth:`run`.
+        """
+        if self._feed is None:
+            return self.run(to_inputs(columns, self.signature)[0])
+        return self._run_rows(*self._feed.transform_columns(columns))
+
+    def to_inputs(self, columns: Any) -> tuple[Arrays, int]:
+        """Return columns as a caller has them as :meth:`run` takes them, and the rows.
+
+        Raises
+        ------
+        SignatureError
+            Naming the column, what was expected and what came.
+        """
+        if self._feed is None:
+            return to_inputs(columns, self.signature)
+        return self._feed.to_inputs(columns, self.signature)
+
+    def close(self) -> None:
+        """Free the memory of the graph once the runs under way have ended. May be called again."""
+        self._session.close()
+
+    def _run_rows(self, inputs: Arrays, rows: int) -> Arrays:
+        """Run the graph over its inputs, in slices where the rows are many."""
         if rows <= self.max_batch_rows:
-            return self._run_batch(inputs, rows)
+            return self._run_slice(inputs, rows)
         slices = []
         for begin in range(0, rows, self.max_batch_rows):
             end = min(begin + self.max_batch_rows, rows)
             part = {name: array[begin:end] for name, array in inputs.items()}
-            slices.append(self._run_batch(part, end - begin))
+            slices.append(self._run_slice(part, end - begin))
         try:
             return {name: np.concatenate([part[name] for part in slices]) for name in slices[0]}
         except ValueError:
@@ -163,11 +237,7 @@ class Pipeline:
                 f"run {self.max_batch_rows} at a time, differ in shape"
             ) from None
 
-    def close(self) -> None:
-        """Free the memory of the graph once the runs under way have ended. May be called again."""
-        self._session.close()
-
-    def _run_batch(self, inputs: Arrays, rows: int) -> Arrays:
+    def _run_slice(self, inputs: Arrays, rows: int) -> Arrays:
         answer = self._session.run(inputs)
         for name, array in answer.items():
             if array.shape[:1] != (rows,):
@@ -180,38 +250,60 @@ class Pipeline:
     def _compare(self, golden: Golden) -> None:
         try:
             got = self.run(golden.inputs)
-        except InferenceError as error:
+        except (InferenceError, SignatureError) as error:
             raise BundleError(f"the golden rows cannot be run: {error}") from None
         compare(golden.outputs, got, golden.rtol, golden.atol)
 
 
-def _check_golden(golden: Golden, signature: Signature) -> None:
+def _check_golden(golden: Golden, signature: Signature) -> tuple[Arrays, int]:
     try:
-        to_inputs(golden.inputs, signature)
+        return to_inputs(golden.inputs, signature)
     except SignatureError as error:
         raise BundleError(f"the golden rows do not match the signature: {error}") from None
 
 
-def _agreed(bundle: Bundle, session: Session) -> Signature:
-    """Return the signature of the manifest where there is one and the graph bears it out."""
+def _fed(golden: Golden, rows: int, feed: Feed | None) -> Arrays:
+    try:
+        return feed.run(golden.inputs, rows) if feed else golden.inputs
+    except SignatureError as error:
+        raise BundleError(f"the golden rows cannot be run: {error}") from None
+
+
+def _feed(bundle: Bundle, session: Session) -> Feed | None:
+    """Return the transform of a bundle, where it has one, joined to the graph."""
+    transform = bundle.transform()
+    if transform is None:
+        return None
+    # Most models have none: they start without the compiled transforms.
+    from penstock.engine.feed import Feed
+
+    try:
+        return Feed(transform, session.signature.inputs)
+    except BundleError as error:
+        raise BundleError(f"{bundle.path}: {error}") from None
+
+
+def _agreed(bundle: Bundle, session: Session, feed: Feed | None) -> Signature:
+    """Return the signature of the manifest where there is one and transform and graph bear it out."""
     if bundle.manifest is None:
         return session.signature
     stated = bundle.manifest.signature
-    for side, ours, theirs in (
-        ("inputs", stated.inputs, session.declared.inputs),
-        ("outputs", stated.outputs, session.declared.outputs),
+    inputs, source = (feed.inputs, "transform") if feed else (session.declared.inputs, "graph")
+    for side, ours, theirs, where in (
+        ("inputs", stated.inputs, inputs, source),
+        ("outputs", stated.outputs, session.declared.outputs, "graph"),
     ):
         if [spec.name for spec in ours] != [spec.name for spec in theirs]:
             raise BundleError(
                 f"{bundle.path}: expected the {side} of bundle.json, {quoted(s.name for s in ours)}, "
-                f"got {quoted(s.name for s in theirs)} in the graph"
+                f"got {quoted(s.name for s in theirs)} in the {where}"
             )
         for want, got in zip(ours, theirs, strict=True):
             fits = side == "outputs" or matches(want.shape, got.shape)
             if want.datatype != got.datatype or not fits:
                 raise BundleError(
                     f'{bundle.path}: tensor "{want.name}" is {want.datatype} {format_shape(want.shape)} in '
-                    f"bundle.json, {got.datatype} {format_shape(got.shape)} in the graph"
+                    f"bundle.json, {got.datatype} {format_shape(got.shape)} in the {where}"
                 )
     if stated.batched and not session.signature.batched:
         raise BundleError(f"{bundle.path}: bundle.json says that rows batch; the graph fixes their number")

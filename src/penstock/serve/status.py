@@ -17,9 +17,12 @@ from penstock.errors import (
     InferenceError,
     ModelNotFoundError,
     ModelNotReadyError,
+    OutputError,
     OverloadedError,
     PenstockError,
+    ScoreError,
     SignatureError,
+    TransformError,
     UnsupportedError,
 )
 
@@ -48,8 +51,11 @@ STATUS: dict[type[Exception], Status] = {
     CancelledError: Status(grpc.StatusCode.CANCELLED, 499),
     UnsupportedError: Status(grpc.StatusCode.UNIMPLEMENTED, 501),
     BundleError: Status(grpc.StatusCode.FAILED_PRECONDITION, 409),
+    TransformError: Status(grpc.StatusCode.FAILED_PRECONDITION, 409),
     ConfigError: Status(grpc.StatusCode.FAILED_PRECONDITION, 409),
     InferenceError: Status(grpc.StatusCode.INTERNAL, 500, hidden=True),
+    ScoreError: Status(grpc.StatusCode.INTERNAL, 500, hidden=True),
+    OutputError: Status(grpc.StatusCode.INTERNAL, 500, hidden=True),
     PenstockError: Status(grpc.StatusCode.INTERNAL, 500, hidden=True),
     Exception: Status(grpc.StatusCode.INTERNAL, 500, hidden=True),
 }

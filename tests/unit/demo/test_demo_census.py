@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from penstock.demo.census import AGE, CATEGORIES, CodeBook, find_data, read_census
+from penstock.demo.census import AGE, CATEGORIES, find_data, fit_transform, read_census, read_year
 from penstock.demo.traffic import SIZES, _parts
 from penstock.errors import ConfigError
 
@@ -16,18 +16,14 @@ def people(codes: list[str], ages: list[float]) -> pa.Table:
     return pa.table(columns | {"employed": pa.array([0, 1] * (len(codes) // 2), pa.int8())})
 
 
-def test_code_book_keeps_the_order_of_numbers() -> None:
-    book = CodeBook.fit(people(["10", "9", "2", "x"], [1, 2, 3, 4]))
-    assert book.codes["SCHL"] == ["2", "9", "10", "x"]
-
-
-def test_code_book_numbers_what_it_learned_and_marks_what_it_did_not() -> None:
-    book = CodeBook.fit(people(["1", "2"], [30, 40]))
-    year = book.transform(people(["2", "7"], [50, 60]))
+def test_the_transform_numbers_what_it_learned_and_marks_what_it_did_not() -> None:
+    transform = fit_transform(people(["1", "2"], [30, 40]))
+    year = read_year(people(["2", "7"], [50, 60]), transform)
     assert year.rows.dtype == np.float32
     assert year.rows.flags.c_contiguous
     assert year.rows.tolist() == [[50.0, *[1.0] * 15], [60.0, *[-1.0] * 15]]
     assert year.labels.tolist() == [0, 1]
+    assert year.tensors["SCHL"].tolist() == [b"\x01\x00\x00\x002", b"\x01\x00\x00\x007"]
 
 
 def test_the_data_that_is_shipped() -> None:

@@ -1,0 +1,28 @@
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy.typing as npt
+
+from penstock.transform._columns import Columns
+from penstock.transform.instructions import Instruction, Table
+
+@final
+class Program:
+    def __init__(
+        self,
+        registers: Sequence[str],
+        instructions: Sequence[Instruction],
+        tables: Sequence[Table],
+        texts: Sequence[str],
+        columns: int,
+        outputs: Sequence[tuple[str, int]],
+    ) -> None: ...
+    def run(
+        self,
+        columns: Columns,
+        outputs: list[npt.NDArray[Any]],
+        threads: int = 1,
+        *,
+        zeroed: bool = False,
+    ) -> tuple[int, int] | None: ...
+    def unknown_counts(self) -> list[int]: ...
