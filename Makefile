@@ -58,10 +58,10 @@ clean: ## remove what was built; the virtual environment stays
 ASAN = build/asan
 ASAN_FLAGS = -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN_LIBRARIES = -lnghttp2 -lssl -lcrypto -lz -lpthread
-ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/property tests/adversity \
+ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/unit/transform tests/property tests/adversity \
 	tests/integration)
 ASAN_OBJECTS = $(patsubst csrc/%.cc,$(ASAN)/%.o,$(wildcard csrc/wire/*.cc csrc/queue/*.cc \
-	csrc/front/*.cc csrc/transform/*.cc))
+	csrc/front/*.cc csrc/columns/*.cc csrc/transform/*.cc))
 ASAN_PROGRAMS = $(patsubst csrc/tests/%.cc,$(ASAN)/bin/%,$(wildcard csrc/tests/*.cc))
 
 test-asan: ## C++ fuzz targets and extension tests under the address and UB sanitizers

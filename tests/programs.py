@@ -61,7 +61,8 @@ def apply(op, x, *, dst=None, **parameters):
 
 def assert_same(got, expected):
     """Equal bit for bit; any NaN is as good as another."""
-    assert got.dtype == expected.dtype and got.shape == expected.shape
+    assert got.dtype == expected.dtype
+    assert got.shape == expected.shape
     if got.dtype.kind == "f":
         nan = np.isnan(expected)
         np.testing.assert_array_equal(np.isnan(got), nan)

@@ -133,6 +133,14 @@ def test_examples_that_do_not_fit():
     assert 'dtype: expected "float32"' in refused(fitted, dtype="int8")
 
 
+def test_example_may_hold_anything_in_columns_that_are_not_used():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "odd": [[1], {"x": 2}], "complex": [1j, 2j]})
+    fitted = ColumnTransformer([("s", StandardScaler(), ["a"])]).fit(frame)
+    assert [column.name for column in convert(fitted, frame).columns] == ["a"]
+    passed = ColumnTransformer([("p", "passthrough", ["odd"])]).fit(frame)
+    assert 'example, column "odd"' in refused(passed, example=frame)
+
+
 def test_column_as_a_vector():
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     fitted = ColumnTransformer([("log", FunctionTransformer(np.log), ["a"])]).fit(frame)

@@ -11,7 +11,16 @@ import msgspec
 from penstock.bundle.signature import Signature
 from penstock.errors import BundleError
 
-__all__ = ["FORMAT", "GRAPH", "MANIFEST", "TRANSFORM", "GoldenFile", "Manifest", "TransformFile", "check_path"]
+__all__ = [
+    "FORMAT",
+    "GRAPH",
+    "MANIFEST",
+    "TRANSFORM",
+    "GoldenFile",
+    "Manifest",
+    "TransformFile",
+    "check_path",
+]
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.json"

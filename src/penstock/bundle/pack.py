@@ -195,7 +195,11 @@ def _try_out(
         feed = _joined(transform, session)
         inputs = _golden_inputs(session, feed, golden, reference)
         try:
-            fed = inputs if feed is None or inputs is None else feed.run(inputs, len(next(iter(inputs.values()))))
+            fed = (
+                inputs
+                if feed is None or inputs is None
+                else feed.run(inputs, len(next(iter(inputs.values()))))
+            )
         except SignatureError as error:
             raise BundleError(f"the golden rows cannot be run: {error}") from None
         signature = warm_up(

@@ -175,7 +175,9 @@ async def run(options: Options, display: Display) -> Outcome:
     people = sum(map(len, data.years.values()))
     columns = len(data.transform.columns)
     display.step("data", f"{people:,} people, {columns} raw columns: {options.data.name}")
-    display.step("fit", f"a transform on {FIRST_YEAR}, the same in training and serving: {data.transform.digest[:12]}")
+    display.step(
+        "fit", f"a transform on {FIRST_YEAR}, the same in training and serving: {data.transform.digest[:12]}"
+    )
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as scratch:
         repository = options.repository or Path(scratch, "models")
         publisher = _Publisher(options, data, repository, Path(scratch), display)

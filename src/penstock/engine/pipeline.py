@@ -127,7 +127,9 @@ class Pipeline:
                 known = _fed(golden, rows, feed)
             warmth = warm_up(
                 session,
-                Signature(session.signature.inputs, signature.outputs, signature.batched) if feed else signature,
+                Signature(session.signature.inputs, signature.outputs, signature.batched)
+                if feed
+                else signature,
                 golden=known,
                 max_batch_rows=max_batch_rows,
                 sizes=warm_rows,

@@ -149,10 +149,7 @@ class TestLoad:
     @pytest.mark.parametrize("to", ["float", "double"])
     def test_numbers(self, name, to):
         type_ = pa.bool_() if name == "bool" else pa.type_for_alias(name)
-        if name == "float16":
-            values = [None if v is None else np.float16(v) for v in RAW[name]]
-        else:
-            values = RAW[name]
+        values = [None if v is None else np.float16(v) for v in RAW[name]] if name == "float16" else RAW[name]
         x = pa.array(values * 50, type_)
         dtype = {"float": np.float32, "double": np.float64}[to]
         plain = np.array([0 if v is None else v for v in values * 50], dtype=name)

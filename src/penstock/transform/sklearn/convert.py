@@ -106,25 +106,30 @@ def _fallback(graph: Graph, transformer: Any, matrix: Matrix) -> Matrix:
 def _types(fitted: Any, given: Any) -> dict[str, str | None]:
     """The raw columns in order, with their types where an example tells them."""
     names = _attribute(fitted, "feature_names_in_")
-    count = _attribute(fitted, "n_features_in_")
-    found = None if given is None else example.types(given)
-    if names is None and found is not None and (count is None or len(found) == count):
-        return dict(found)
-    if names is None:
+    count = _attribute(fitted, "n_features_in_") if names is None else len(names)
+    if given is None:
         if count is None:
             raise TransformError(
                 "the transformer does not say how many columns it takes: give an example of the data"
             )
-        if found is not None:
+        return dict.fromkeys(_names(names, count))
+    found = example.columns(given)
+    if names is None or not example.has_names(given):
+        if count not in (None, len(found)):
             raise TransformError(f"the transformer takes {count} columns; the example has {len(found)}")
-        return {f"x{i}": None for i in range(count)}
-    if found is None:
-        return dict.fromkeys(map(str, names))
-    if not example.has_names(given):
-        if len(found) != len(names):
-            raise TransformError(f"the transformer takes {len(names)} columns; the example has {len(found)}")
-        return dict(zip(map(str, names), found.values(), strict=True))
-    return {str(name): found.get(str(name)) for name in names}
+        own = list(found) if names is None else _names(names, len(found))
+        found = dict(zip(own, found.values(), strict=True))
+    else:
+        own = _names(names, len(names))
+    used = _needed(fitted, len(own))
+    return {
+        name: example.type_of(name, found[name]) if index in used and name in found else None
+        for index, name in enumerate(own)
+    }
+
+
+def _names(names: Any, count: int) -> list[str]:
+    return [f"x{i}" for i in range(count)] if names is None else list(map(str, names))
 
 
 def _read(fitted: Any, graph: Graph) -> list[str]:

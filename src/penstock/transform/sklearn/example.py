@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,68 +11,67 @@ import pyarrow as pa
 from penstock.errors import TransformError
 from penstock.transform.spec import TYPES
 
-__all__ = ["has_names", "types"]
+__all__ = ["columns", "has_names", "type_of"]
+
+NAMED = ("__arrow_c_stream__", "__arrow_c_schema__")
 
 
-def types(example: Any) -> dict[str, str | None]:
-    """The type of each column, in order; None where the values leave it open (no values, or only nulls).
+def columns(example: Any) -> dict[str, Any]:
+    """The columns of an example in order: their values, or what Arrow says that they are.
 
     Raises
     ------
     TransformError
-        Where a column holds what no transform takes.
+        Where the example is no table.
     """
     if isinstance(example, pa.Schema):
-        return {field.name: _of_arrow(field.name, field.type) for field in example}
+        return {field.name: field.type for field in example}
     if isinstance(example, Mapping):
-        return {str(name): _of_values(str(name), values) for name, values in example.items()}
-    if type(example).__module__.partition(".")[0] == "pandas" and hasattr(example, "iloc"):
-        return {
-            str(name): _of_pandas(str(name), example.iloc[:, i]) for i, name in enumerate(example.columns)
-        }
+        return {str(name): values for name, values in example.items()}
+    if _is_pandas(example):
+        return {str(name): example.iloc[:, i] for i, name in enumerate(example.columns)}
     if hasattr(example, "__arrow_c_stream__"):
-        return types(pa.RecordBatchReader.from_stream(example).schema)
+        return columns(pa.RecordBatchReader.from_stream(example).schema)
     if hasattr(example, "__arrow_c_schema__"):
-        return types(pa.schema(example))
-    return _of_matrix(np.asarray(example))
+        return columns(pa.schema(example))
+    array = np.asarray(example)
+    if array.ndim != 2:
+        raise TransformError(f"example: expected a table or an array of 2 dimensions, got {array.ndim}")
+    return {f"x{i}": array[:, i] for i in range(array.shape[1])}
 
 
 def has_names(example: Any) -> bool:
     """Whether the columns of an example are known by name, not only by position."""
-    if type(example).__module__.partition(".")[0] == "pandas" and hasattr(example, "columns"):
+    if _is_pandas(example):
         return all(isinstance(name, str) for name in example.columns)
-    named = ("__arrow_c_stream__", "__arrow_c_schema__")
-    return isinstance(example, pa.Schema | Mapping) or any(hasattr(example, name) for name in named)
+    return isinstance(example, pa.Schema | Mapping) or any(hasattr(example, name) for name in NAMED)
 
 
-def _of_matrix(array: np.ndarray[Any, Any]) -> dict[str, str | None]:
-    if array.ndim != 2:
-        raise TransformError(f"example: expected a table or an array of 2 dimensions, got {array.ndim}")
-    names = [f"x{i}" for i in range(array.shape[1])]
-    return {name: _of_values(name, array[:, i]) for i, name in enumerate(names)}
+def type_of(name: str, values: Any) -> str | None:
+    """The type of one column; None where its values leave it open: there are none, or only nulls.
 
-
-def _of_pandas(name: str, column: Any) -> str | None:
-    if isinstance(column.dtype, np.dtype):
-        return _of_values(name, column.to_numpy())
-    return _of_arrow(name, _inferred(name, column).type)
-
-
-def _of_values(name: str, values: Any) -> str | None:
+    Raises
+    ------
+    TransformError
+        Where it holds what no transform takes.
+    """
+    if isinstance(values, pa.DataType):
+        return _of_arrow(name, values)
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return _of_arrow(name, values.type)
-    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
-        return "float32" if values.dtype == np.float16 else values.dtype.name
-    return _of_arrow(name, _inferred(name, values).type)
-
-
-def _inferred(name: str, values: Iterable[Any]) -> pa.Array:
-    if isinstance(values, np.ndarray) and values.dtype.kind in "UT":
-        return pa.array([], pa.string())
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return "float32" if dtype == np.float16 else dtype.name
+    if isinstance(dtype, np.dtype) and dtype.kind in "UT":
+        return "string"
     try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        return _of_arrow(name, pa.array(values, from_pandas=True).type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError) as error:
         raise TransformError(f'example, column "{name}": neither numbers nor text: {error}') from error
+
+
+def _is_pandas(example: Any) -> bool:
+    return type(example).__module__.partition(".")[0] == "pandas" and hasattr(example, "iloc")
 
 
 def _of_arrow(name: str, kind: pa.DataType) -> str | None:
