@@ -123,12 +123,16 @@ print(time.perf_counter() - began)
 """
 
 MEASURED = """
-import json, sys
-import penstock as ps
-report = ps.score(**json.loads(sys.argv[1]))
+import contextlib, io, json, sys
+sys.argv = ["penstock", "score", *sys.argv[1:], "--json"]
+from penstock.cli.main import main
+printed = io.StringIO()
+with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+    main()
 with open("/proc/self/status") as status:
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-print(json.dumps({"rows": report.rows, "peak_mb": peak / 1e3, "rate": report.rate}))
+report = json.loads(printed.getvalue())
+print(json.dumps({"rows": report["rows"], "peak_mb": peak / 1e3, "rate": report["rows_per_s"]}))
 """
 
 
@@ -234,11 +238,8 @@ def measure_memory(folder: Path, quick: bool) -> tuple[Table, bool]:
         inputs.mkdir()
         for number in range(count):
             os.link(first, inputs / f"{number:03}.parquet")
-        options = {
-            "model": str(bundle), "inputs": str(inputs), "out": str(folder / f"out{count}"),
-            "keep": ["id"], "threads": 2,
-        }  # fmt: skip
-        told = json.loads(python(MEASURED, json.dumps(options)))
+        options = ["-o", str(folder / f"out{count}"), "--keep", "id", "--threads", "2"]
+        told = json.loads(python(MEASURED, str(bundle), str(inputs), *options))
         peaks.append(told["peak_mb"])
         growth = peaks[-1] / peaks[0] - 1
         good &= growth <= FLAT

@@ -107,9 +107,10 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def test_readme_runs_as_written(reader: Reader) -> None:
     _ = pytest.importorskip("penstock.load._load", reason="the load generator is not built")
     printed = reader.follow("README.md")
-    assert "packed iris version 1" in printed[1]
+    assert "packed flats version 1" in printed[1]
     assert "[0 1]" in printed[3]
     assert "READY" in printed[4]
+    assert printed[6] == "2\n"
     assert json.loads(printed[-1])["runs"][0]["failed"] == 0
 
 
@@ -122,7 +123,7 @@ def test_bundles_guide_runs_as_written(reader: Reader) -> None:
 def test_serving_guide_runs_as_written(reader: Reader) -> None:
     make_model, *_ = [text for _, text in blocks("README.md", "python")]
     reader.python(make_model)
-    reader.shell("penstock pack iris model.onnx --repository models\npenstock serve models")
+    reader.shell("penstock pack flats model.onnx --transform transform.arrow\npenstock serve models")
     assert "1 ['label', 'probabilities']" in reader.follow("docs/serving.md")[-1]
 
 

@@ -30,7 +30,7 @@ from penstock.bundle.manifest import (
     TransformFile,
     check_path,
 )
-from penstock.bundle.reference import inputs_from_reference, raw_from_reference, raw_types
+from penstock.bundle.reference import as_table, inputs_from_reference, raw_from_reference, raw_types
 from penstock.bundle.repository import is_model_name, parse_version
 from penstock.bundle.signature import Signature
 from penstock.engine.columns import to_inputs
@@ -80,7 +80,7 @@ def pack(
         float64.
     golden : mapping of str to array, optional
         Inputs whose outputs every later load must reproduce; raw columns where there is a transform.
-    reference : pyarrow.Table, pyarrow.RecordBatch or mapping of str to array, optional
+    reference : pyarrow.Table, pyarrow.RecordBatch, data frame or mapping of str to array, optional
         Data like that which the model will see. Without ``golden``, its first 16 rows become the
         golden rows where its columns fill the inputs; other columns are left aside.
     metadata : mapping, optional
@@ -110,6 +110,8 @@ def pack(
     if version is not None and parse_version(str(version)) is None:
         raise BundleError(f"expected a version from 1 to 999999999, got {version}")
     _check_metadata(metadata)
+    if not (reference is None or isinstance(reference, Mapping)):
+        reference = as_table(reference)
     source = Path(model)
     if not source.is_file():
         raise BundleError(f"{source}: expected an ONNX file, got nothing that can be read")

@@ -12,17 +12,33 @@ from penstock.bundle.signature import Signature, TensorSpec
 from penstock.engine.arrow import arrow_array, arrow_matrix, is_number
 from penstock.engine.columns import to_inputs
 from penstock.engine.session import Arrays
-from penstock.errors import SignatureError
+from penstock.errors import BundleError, SignatureError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.transform import Transform
 
-__all__ = ["inputs_from_reference", "raw_from_reference", "raw_types"]
+__all__ = ["as_table", "inputs_from_reference", "raw_from_reference", "raw_types"]
 
 _log = logging.getLogger(__name__)
 _ROWS: Final = 16
+
+
+def as_table(reference: Any) -> pa.Table:
+    """Return a table, record batch or data frame as a table.
+
+    Raises
+    ------
+    BundleError
+        When it is none of them.
+    """
+    import pyarrow as pa
+
+    try:
+        return reference if isinstance(reference, pa.Table) else pa.table(reference)
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        raise BundleError(f"reference: expected a table, a record batch or a data frame: {error}") from None
 
 
 def inputs_from_reference(reference: Any, signature: Signature) -> Arrays | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,11 @@ def score(
     belongs to another run, an input has changed since.
     """
     mapping = _mapping(columns or [])
+    from penstock.score.memory import limit_arenas
+
+    # Both before numpy and pyarrow are imported, which start threads and read the variable.
+    limit_arenas()
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from penstock.score.score import score as run
 
     with _shown() as progress:

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import pyarrow as pa
 
+from penstock.engine.session import release_memory
 from penstock.errors import OutputError, PenstockError, SignatureError
 from penstock.score.folder import Draft, Folder
 from penstock.score.location import Location
@@ -28,6 +29,8 @@ from penstock.score.writer import SUFFIXES, UnitWriter
 __all__ = ["Flow", "Writing", "reason"]
 
 _POLL_S: Final = 0.2
+# What lies free between buffers is given back now and then, or the peak creeps up with the rows.
+_TRIM_ROWS: Final = 2**19
 _BAD_INPUT: Final = (PenstockError, pa.ArrowException, OSError, ValueError)
 
 _T = TypeVar("_T")
@@ -113,6 +116,7 @@ class Flow:
         self._slots = threading.Semaphore(2 * threads + 4)
         self._gate = threading.Semaphore(threads)
         self._finishing = threading.Lock()
+        self._untrimmed_rows = 0
         self._writers: list[queue.SimpleQueue[Any]] = []
 
     def run(
@@ -381,6 +385,12 @@ class Flow:
         self._folder.write(f"_run/units/{identity}.json", msgspec.json.encode(entry))
         with self._finishing:
             self._done(entry)
+            self._untrimmed_rows += entry.rows
+            trim = self._untrimmed_rows >= _TRIM_ROWS
+            if trim:
+                self._untrimmed_rows = 0
+        if trim:
+            release_memory()
 
     def _name(self, part: _Part) -> str:
         assert part.unit is not None

@@ -144,11 +144,12 @@ def _read(fitted: Any, graph: Graph) -> list[str]:
 def _needed(fitted: Any, count: int) -> set[int]:
     """The positions of the columns that scikit-learn asks for."""
     if isinstance(fitted, Pipeline):
-        steps = [step for _, step in fitted.steps if step not in (None, "passthrough")]
+        steps = [step for _, step in fitted.steps if step is not None and step != "passthrough"]
         return _needed(steps[0], count) if steps else set(range(count))
     if isinstance(fitted, FeatureUnion):
-        return set().union(*(_needed(part, count) for _, part in fitted.transformer_list))
-    if isinstance(fitted, ColumnTransformer):
+        parts = [part for _, part in fitted.transformer_list if part != "drop"]
+        return set().union(*(_needed(part, count) for part in parts))
+    if isinstance(fitted, ColumnTransformer) and hasattr(fitted, "transformers_"):
         indices = fitted._transformer_to_input_indices
         return {i for name, kind, _ in fitted.transformers_ if kind != "drop" for i in indices[name]}
     return set(range(count))
