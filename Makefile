@@ -11,7 +11,7 @@ ARGS ?=
 RUN = $(VENV)/bin/python
 prepare = @$(PYTHON) scripts/prepare.py --venv $(VENV)
 
-SOURCES_CC = $(wildcard csrc/*/*.cc csrc/*/*.h)
+SOURCES_CC = $(wildcard csrc/*/*.cc csrc/*/*.h csrc/*/*/*.cc csrc/*/*/*.h)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench bench-smoke test-asan wheel clean
@@ -58,7 +58,7 @@ clean: ## remove what was built; the virtual environment stays
 ASAN = build/asan
 ASAN_FLAGS = -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN_LIBRARIES = -lnghttp2 -lssl -lcrypto -lz -lpthread
-ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/unit/transform tests/property tests/adversity \
+ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/unit/transform tests/unit/monitor tests/property tests/adversity \
 	tests/integration)
 ASAN_OBJECTS = $(patsubst csrc/%.cc,$(ASAN)/%.o,$(wildcard csrc/wire/*.cc csrc/queue/*.cc \
 	csrc/front/*.cc csrc/columns/*.cc csrc/transform/*.cc))

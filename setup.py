@@ -4,6 +4,7 @@ Switches, by environment: PENSTOCK_SANITIZE=1 builds with the address and
 undefined-behaviour sanitizers; PENSTOCK_FRONT=0 leaves the native front out.
 """
 
+import copy
 import os
 import shlex
 import subprocess
@@ -43,7 +44,7 @@ def extension(
 ) -> Extension:
     """Describe one extension: its .pyx beside the module's name, and C++ sources."""
     pyx = f"src/{name.replace('.', '/')}.pyx"
-    headers = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "csrc").glob("*/*.h"))]
+    headers = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "csrc").rglob("*.h"))]
     return Extension(
         name,
         [pyx, *sources],
@@ -116,6 +117,17 @@ def extensions() -> list[Extension]:
         extension("penstock.batching._queue", batching),
         extension("penstock.transform._columns", native("columns")),
         extension("penstock.transform._program", native("transform"), flags=ARITHMETIC),
+        extension(
+            "penstock.monitor._accumulator",
+            [
+                *native("monitor"),
+                "csrc/columns/values.cc",
+                "csrc/transform/hash.cc",
+                "csrc/transform/lookup.cc",
+            ],
+            flags=ARITHMETIC,
+        ),
+        extension("penstock.monitor.detectors._detectors", native("monitor/detectors"), flags=ARITHMETIC),
     ]
     if sys.platform != "linux" or os.environ.get("PENSTOCK_FRONT") == "0":
         return found
@@ -154,6 +166,12 @@ class Build(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+
+    def build_extension(self, extension: Extension) -> None:
+        # Extensions share sources and are built at the same time: each has its own objects.
+        alone = copy.copy(self)
+        alone.build_temp = str(Path(self.build_temp, extension.name))
+        super(Build, alone).build_extension(extension)
 
     def run(self) -> None:
         from grpc_tools import protoc

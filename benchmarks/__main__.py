@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_memory, bench_serving, simulator
+from benchmarks import (
+    bench_detectors,
+    bench_memory,
+    bench_monitor,
+    bench_score,
+    bench_serving,
+    bench_transform,
+    simulator,
+)
 from benchmarks.process import ROOT
 
 
@@ -37,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         simulator.main(quick),
         bench_serving.main(quick),
         bench_memory.main(quick),
+        bench_transform.main(quick),
+        bench_score.main(quick),
+        bench_monitor.main(quick),
+        bench_detectors.main(quick),
     ]
     return 1 if any(codes) else 0
 

@@ -206,7 +206,7 @@ int64_t scale_times(int64_t factor, Arena* arena, ColumnView* view) {
   constexpr int64_t kNotATime = std::numeric_limits<int64_t>::min();
   auto* scaled = static_cast<int64_t*>(arena->allocate(8 * (view->length + 1)));
   for (int64_t row = 0; row < view->length; ++row) {
-    const int64_t value = is_valid(*view, row) ? integer_at(*view, row) : kNotATime;
+    const int64_t value = is_missing(*view, row) ? kNotATime : integer_at(*view, row);
     if (value == kNotATime) {
       scaled[row] = kNotATime;
     } else if (__builtin_mul_overflow(value, factor, &scaled[row])) {
@@ -214,6 +214,7 @@ int64_t scale_times(int64_t factor, Arena* arena, ColumnView* view) {
     }
   }
   view->layout = Layout::kInt64;
+  view->dictionary = nullptr;
   view->values = scaled;
   view->stride = 8;
   return -1;

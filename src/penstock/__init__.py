@@ -1,7 +1,7 @@
 """Penstock: serve, monitor and swap machine-learning models.
 
-Start with :class:`Engine` to embed, :func:`pack` to publish a model, or the
-``penstock`` command to serve one.
+Start with :class:`Engine` to embed, :func:`pack` to publish a model, :class:`Transform` for its
+features, :func:`score` for files, :func:`drift` to compare data, or the ``penstock`` command.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from penstock.bundle.pack import pack
     from penstock.config import Config
     from penstock.engine.engine import Engine
+    from penstock.monitor.baseline import Baseline
+    from penstock.monitor.drift import drift
     from penstock.score.score import score
     from penstock.transform.transform import Transform
 
 __version__ = "0.1.0"
 
-__all__ = ["Config", "Engine", "Transform", "__version__", "pack", "score"]
+__all__ = ["Baseline", "Config", "Engine", "Transform", "__version__", "drift", "pack", "score"]
 
 # Loaded on first use: the command line and small tools start without ONNX Runtime.
 _HOMES = {
+    "Baseline": "penstock.monitor.baseline",
     "Config": "penstock.config",
     "Engine": "penstock.engine.engine",
     "Transform": "penstock.transform.transform",
+    "drift": "penstock.monitor.drift",
     "pack": "penstock.bundle.pack",
 }
 

@@ -120,6 +120,12 @@ def test_bundles_guide_runs_as_written(reader: Reader) -> None:
     assert "owner=risk" in printed[1]
 
 
+def test_batch_scoring_guide_runs_as_written(reader: Reader) -> None:
+    printed = reader.follow("docs/batch-scoring.md")
+    assert "scored 10,000 rows in 1 files" in printed[1]
+    assert printed[2] == "10000 ()\n['id', 'score']\n"
+
+
 def test_serving_guide_runs_as_written(reader: Reader) -> None:
     make_model, *_ = [text for _, text in blocks("README.md", "python")]
     reader.python(make_model)
@@ -136,6 +142,10 @@ def test_transforms_guide_runs_as_written(reader: Reader) -> None:
         (reader.folder / name).read_bytes() for name in ("people.arrow", "transform.arrow")
     )
     assert by_hand == by_command
+
+
+def test_monitoring_guide_runs_as_written(reader: Reader) -> None:
+    reader.follow("docs/monitoring.md")
 
 
 def test_transforms_guide_lists_every_step_and_key() -> None:

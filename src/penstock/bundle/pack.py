@@ -37,7 +37,7 @@ from penstock.engine.columns import to_inputs
 from penstock.engine.pipeline import Pipeline
 from penstock.engine.session import Arrays, Session, open_session
 from penstock.engine.warmup import warm_up
-from penstock.errors import BundleError, InferenceError, SignatureError
+from penstock.errors import BundleError, InferenceError
 
 if TYPE_CHECKING:
     from penstock.engine.feed import Feed
@@ -196,21 +196,12 @@ def _try_out(
     try:
         feed = _joined(transform, session)
         inputs = _golden_inputs(session, feed, golden, reference)
-        try:
-            fed = (
-                inputs
-                if feed is None or inputs is None
-                else feed.run(inputs, len(next(iter(inputs.values()))))
-            )
-        except SignatureError as error:
-            raise BundleError(f"the golden rows cannot be run: {error}") from None
+        fed = feed.run_golden(inputs) if feed and inputs else inputs
         signature = warm_up(
             session, session.signature, golden=fed, max_batch_rows=max(_TRIAL_ROWS), sizes=_TRIAL_ROWS
         ).signature
-        if feed is not None:
-            if not signature.batched:
-                raise BundleError(f"{graph}: a transform needs a graph whose rows batch")
-            signature = Signature(feed.inputs, signature.outputs, batched=True)
+        if feed:
+            signature = feed.signature(signature)
         if inputs is None or fed is None:
             return signature, None
         try:
@@ -234,14 +225,12 @@ def _golden_inputs(
     session: Session, feed: Feed | None, golden: Mapping[str, Any] | None, reference: Any
 ) -> Arrays | None:
     if golden is not None:
-        signature = session.signature
-        raw = Signature(feed.inputs, signature.outputs, batched=True) if feed else signature
-        return to_inputs(golden, raw)[0]
+        return feed.to_inputs(golden)[0] if feed else to_inputs(golden, session.signature)[0]
     if reference is None:
         return None
-    if feed is not None:
-        return raw_from_reference(reference, feed.transform)
-    return inputs_from_reference(reference, session.signature)
+    return (
+        raw_from_reference(reference, feed) if feed else inputs_from_reference(reference, session.signature)
+    )
 
 
 def _publish(aside: Path, parent: Path, manifest: Manifest, version: int | None) -> int:

@@ -17,7 +17,8 @@ from penstock.errors import BundleError, SignatureError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from penstock.transform import Transform
+    from penstock.engine.feed import Feed
+    from penstock.transform import Column
 
 __all__ = ["as_table", "inputs_from_reference", "raw_from_reference", "raw_types"]
 
@@ -107,37 +108,45 @@ def raw_types(data: Any) -> dict[str, str]:
     return types
 
 
-def raw_from_reference(reference: Any, transform: Transform) -> Arrays | None:
-    """Return the first rows of a reference as raw columns of a transform.
+def raw_from_reference(reference: Any, feed: Feed) -> Arrays | None:
+    """Return the first rows of a reference as the raw columns that clients send.
 
     Parameters
     ----------
-    reference : pyarrow.Table, pyarrow.RecordBatch or mapping of str to array
+    reference : pyarrow.Table or mapping of str to array
         Columns are matched by name and cast where no value changes; others are left aside.
-    transform : Transform
-        With concrete column types.
+    feed : Feed
 
     Returns
     -------
     dict of str to ndarray or None
         At most 16 rows, of those without a null in a column whose tensor has none; None, with the
-        reason in the log, where the columns are not all there.
+        reason in the log, where there is no such row or the columns are not all there.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from penstock.engine.feed import raw_arrays
-
     try:
         table = pa.table(dict(reference) if isinstance(reference, Mapping) else reference)
-        table = table.select([column.name for column in transform.columns])
-        for name, column in zip(table.schema.names, transform.columns, strict=True):
-            if not column.type.startswith("float"):
-                table = table.filter(pc.is_valid(table[name]))
-        return raw_arrays(table.slice(0, _ROWS), transform.columns) if len(table) else None
+        table = table.select([column.name for column in feed.transform.columns])
+        for column in feed.transform.columns:
+            if not (column.missing or column.type.startswith(("float", "timestamp"))):
+                table = table.filter(pc.is_valid(table[column.name]))
+        head = table.slice(0, _ROWS)
+        typed = {column.name: _typed(head[column.name], column) for column in feed.transform.columns}
+        return feed.to_inputs(typed)[0]
     except (KeyError, SignatureError, pa.ArrowException) as error:
         _log.warning("no golden rows: the reference does not fill the raw columns: %s", error)
         return None
+
+
+def _typed(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    try:
+        return values.cast(pa.type_for_alias(column.type))
+    except pa.ArrowException as error:
+        raise SignatureError(f'column "{column.name}": expected {column.type}: {error}') from None
 
 
 def _from_table(table: pa.RecordBatch | pa.Table, signature: Signature) -> Arrays:

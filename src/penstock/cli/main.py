@@ -14,6 +14,7 @@ import typer
 from penstock import __version__
 from penstock.cli.bench import bench
 from penstock.cli.demo import demo
+from penstock.cli.drift import drift
 from penstock.cli.fit import fit
 from penstock.cli.models import models
 from penstock.cli.pack import pack
@@ -68,6 +69,7 @@ app.command(epilog="Example: penstock score models/employment in/*.parquet -o sc
 app.command(epilog="Example: penstock fit features.toml train.parquet -o transform.arrow")(fit)
 app.add_typer(models, name="models")
 app.command(epilog="Example: penstock bench employment --connections 16 --streams 32")(bench)
+app.command(epilog="Example: penstock drift train.parquet today.parquet --html drift.html")(drift)
 app.command(epilog="Example: penstock demo")(demo)
 
 

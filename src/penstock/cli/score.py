@@ -89,10 +89,10 @@ def score(
     belongs to another run, an input has changed since.
     """
     mapping = _mapping(columns or [])
-    from penstock.score.memory import limit_arenas
+    from penstock.score.memory import settle_allocator
 
-    # Both before numpy and pyarrow are imported, which start threads and read the variable.
-    limit_arenas()
+    # Both before numpy and pyarrow are imported: these start threads, and read the variable.
+    settle_allocator()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from penstock.score.score import score as run
 

@@ -18,7 +18,7 @@ from penstock.engine.failures import error_of
 from penstock.engine.future import InferenceFuture
 from penstock.engine.model import Model
 from penstock.engine.routing import RoutingTable
-from penstock.engine.session import Arrays, configure_runtime
+from penstock.engine.session import Arrays
 from penstock.engine.statistics import LoadCounts, ModelStatus, PipelineStatistics, read_statistics
 from penstock.errors import (
     InferenceError,
@@ -65,7 +65,6 @@ class Engine:
 
     def __init__(self, repository: str | Path, *, config: Config | None = None) -> None:
         self._config = config or Config()
-        configure_runtime(self._config.server.intra_op_threads)
         self._repository = Repository(repository)
         self._lock = threading.Lock()  # guards _models and _listeners, for a look or an insertion
         self._publish_lock = threading.Lock()

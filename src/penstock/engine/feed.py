@@ -5,20 +5,17 @@ The transform itself: penstock.transform. Read next: pipeline.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
 
 from penstock.bundle.signature import Signature, TensorSpec, format_shape, quoted
-from penstock.engine.arrow import arrow_array
-from penstock.engine.columns import to_inputs
 from penstock.engine.session import Arrays
-from penstock.errors import BundleError, SignatureError
-from penstock.transform import Column, Transform
+from penstock.errors import BundleError, SignatureError, TransformError
+from penstock.transform import Column, Output, Transform
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-__all__ = ["Feed", "raw_arrays", "raw_inputs"]
+__all__ = ["Feed", "raw_inputs"]
 
 _DATATYPES: Final = {
     "bool": "BOOL",
@@ -39,7 +36,7 @@ _DATATYPES: Final = {
     "timestamp[us]": "INT64",
     "timestamp[ns]": "INT64",
 }
-"""Column type to the datatype of its tensor. Dates are days, timestamps counts of their unit, since 1970 UTC."""
+"""Column type to datatype of its tensor. Dates are days, timestamps counts of their unit, since 1970 UTC."""
 
 
 def raw_inputs(columns: Iterable[Column]) -> tuple[TensorSpec, ...]:
@@ -53,35 +50,8 @@ def raw_inputs(columns: Iterable[Column]) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(column.name, _DATATYPES[column.type], (-1,)) for column in columns)
 
 
-def raw_arrays(table: pa.Table, columns: Iterable[Column]) -> Arrays:
-    """Return columns of a table as the arrays that clients send.
-
-    Raises
-    ------
-    SignatureError
-        Where a column is missing, cannot be cast without changing a value, or has a null that its
-        tensor cannot hold.
-    """
-    import pyarrow as pa
-
-    arrays = {}
-    for column in columns:
-        if column.name not in table.schema.names:
-            raise SignatureError(f'missing column "{column.name}"')
-        try:
-            typed = table[column.name].cast(pa.type_for_alias(column.type))
-        except pa.ArrowException as error:
-            raise SignatureError(f'column "{column.name}": expected {column.type}: {error}') from None
-        if pa.types.is_date32(typed.type):
-            typed = typed.cast(pa.int32())
-        elif pa.types.is_timestamp(typed.type):
-            typed = typed.cast(pa.int64())
-        arrays[column.name] = arrow_array(column.name, typed)
-    return arrays
-
-
 class Feed:
-    """A transform whose outputs fill the inputs of a graph.
+    """A transform whose outputs fill the inputs of a graph; compiled here, before the first request.
 
     Parameters
     ----------
@@ -100,55 +70,63 @@ class Feed:
     Raises
     ------
     BundleError
-        Naming the output that does not fit, what was expected and what the transform gives.
+        Naming the column whose type is open, or the output that does not fit, what was expected and what
+        the transform gives; and where the transform does not compile.
     """
 
-    __slots__ = ("_flat", "_names", "inputs", "transform")
+    __slots__ = ("_dtypes", "_flat", "_names", "inputs", "transform")
 
     def __init__(self, transform: Transform, graph_inputs: Sequence[TensorSpec]) -> None:
+        for column in transform.columns:
+            if column.type not in _DATATYPES:
+                raise BundleError(
+                    f'column "{column.name}" of the transform: expected a type, got an open {column.type}; '
+                    "penstock pack settles it"
+                )
         self.transform = transform
         self.inputs = raw_inputs(transform.columns)
-        outputs = {output.name: output for output in transform.outputs}
-        wanted = {spec.name: spec for spec in graph_inputs}
-        if len(outputs) == len(wanted) == 1:
-            pairs = [(next(iter(outputs.values())), next(iter(wanted.values())))]
-        elif outputs.keys() == wanted.keys():
-            pairs = [(outputs[name], spec) for name, spec in wanted.items()]
-        else:
-            raise BundleError(
-                f"expected a transform with the outputs {quoted(wanted)}, the inputs of the graph; "
-                f"got {quoted(outputs)}"
-            )
-        for output, spec in pairs:
-            width = len(output.values)
-            fits = len(spec.shape) == 2 and spec.shape[1] in (-1, width)
-            flat = len(spec.shape) == 1 and width == 1
-            if spec.datatype == "BYTES" or spec.dtype.name != output.dtype or not (fits or flat):
-                raise BundleError(
-                    f'input "{spec.name}" of the graph is {spec.datatype} {format_shape(spec.shape)}; '
-                    f'output "{output.name}" of the transform is {output.dtype} {format_shape((-1, width))}'
-                )
+        self._dtypes = {spec.name: spec.dtype for spec in self.inputs}
+        pairs = _pairs(transform.outputs, graph_inputs)
         self._names = {output.name: spec.name for output, spec in pairs}
         self._flat = [spec.name for _, spec in pairs if len(spec.shape) == 1]
+        try:
+            self.run({name: np.empty(0, dtype) for name, dtype in self._dtypes.items()}, 0)
+        except TransformError as error:
+            raise BundleError(f"the transform does not compile: {error}") from None
+
+    def signature(self, graph: Signature) -> Signature:
+        """Return what clients see of a graph; raises BundleError where its rows do not batch."""
+        if not graph.batched:
+            raise BundleError("a transform needs a graph whose rows batch")
+        return Signature(self.inputs, graph.outputs, batched=True)
 
     def run(self, columns: Arrays, rows: int) -> Arrays:
         """Return the inputs of the graph for columns that match the signature."""
         return self._named(self.transform.run(columns, rows))
 
-    def to_inputs(self, columns: Any, signature: Signature) -> tuple[Arrays, int]:
-        """Return columns as a caller has them as the arrays that clients send; other columns are left aside.
+    def run_golden(self, columns: Arrays) -> Arrays:
+        """Return the inputs of the graph for golden rows; raises BundleError where one is refused."""
+        try:
+            return self.run(columns, len(next(iter(columns.values()))))
+        except SignatureError as error:
+            raise BundleError(f"the golden rows cannot be run: {error}") from None
+
+    def to_inputs(self, columns: Any) -> tuple[Arrays, int]:
+        """Return columns as a caller has them as the arrays that clients send, and the rows.
+
+        Parameters
+        ----------
+        columns
+            Whatever :meth:`Transform.tensors` takes; other columns are left aside.
 
         Raises
         ------
         SignatureError
-            See :func:`raw_arrays` and :func:`penstock.engine.columns.to_inputs`.
+            When the columns do not fit the transform, a missing value has no place in its tensor, or
+            there are no rows.
         """
-        import pyarrow as pa
-
-        if not isinstance(columns, Mapping):
-            columns = raw_arrays(pa.table(columns), self.transform.columns)
-        known = {spec.name for spec in self.inputs}
-        return to_inputs({name: column for name, column in columns.items() if name in known}, signature)
+        inputs = self.transform.tensors(columns, self._dtypes)
+        return inputs, _some_rows(inputs)
 
     def transform_columns(self, columns: Any) -> tuple[Arrays, int]:
         """Return the inputs of the graph, and the rows, for whatever :meth:`Transform.transform` takes.
@@ -156,16 +134,47 @@ class Feed:
         Raises
         ------
         SignatureError
-            When the columns do not fit the transform.
+            When the columns do not fit the transform, or there are no rows.
         """
         result = self.transform.transform(columns)
         if not isinstance(result, dict):
             result = {self.transform.outputs[0].name: result}
         inputs = self._named(result)
-        return inputs, len(next(iter(inputs.values())))
+        return inputs, _some_rows(inputs)
 
     def _named(self, outputs: Arrays) -> Arrays:
         inputs = {self._names[name]: array for name, array in outputs.items()}
         for name in self._flat:
             inputs[name] = inputs[name].reshape(-1)
         return inputs
+
+
+def _some_rows(inputs: Arrays) -> int:
+    rows = len(next(iter(inputs.values())))
+    if not rows:
+        raise SignatureError("expected at least 1 row, got none")
+    return rows
+
+
+def _pairs(outputs: Sequence[Output], graph_inputs: Sequence[TensorSpec]) -> list[tuple[Output, TensorSpec]]:
+    """Return each output of a transform with the input of the graph that it fills."""
+    wanted = {spec.name: spec for spec in graph_inputs}
+    if len(outputs) == len(wanted) == 1:
+        pairs = [(outputs[0], graph_inputs[0])]
+    elif {output.name for output in outputs} == wanted.keys():
+        pairs = [(output, wanted[output.name]) for output in outputs]
+    else:
+        raise BundleError(
+            f"expected a transform with the outputs {quoted(wanted)}, the inputs of the graph; "
+            f"got {quoted(output.name for output in outputs)}"
+        )
+    for output, spec in pairs:
+        width = len(output.values)
+        fits = len(spec.shape) == 2 and spec.shape[1] in (-1, width)
+        flat = len(spec.shape) == 1 and width == 1
+        if spec.datatype == "BYTES" or spec.dtype.name != output.dtype or not (fits or flat):
+            raise BundleError(
+                f'input "{spec.name}" of the graph is {spec.datatype} {format_shape(spec.shape)}; '
+                f'output "{output.name}" of the transform is {output.dtype} {format_shape((-1, width))}'
+            )
+    return pairs

@@ -101,7 +101,7 @@ class Pipeline:
         max_batch_rows : int
             The largest batch that runs at once; more rows run in slices.
         intra_op_threads : int
-            See :func:`~penstock.engine.session.configure_runtime`.
+            See :func:`~penstock.engine.session.open_session`.
         warm_rows : sequence of int, optional
             Batch sizes to warm; 1, 2, 4, … max_batch_rows where left out.
 
@@ -123,8 +123,8 @@ class Pipeline:
             signature = _agreed(bundle, session, feed)
             known = None
             if golden:
-                _, rows = _check_golden(golden, signature)
-                known = _fed(golden, rows, feed)
+                _check_golden(golden, signature)
+                known = feed.run_golden(golden.inputs) if feed else golden.inputs
             warmth = warm_up(
                 session,
                 Signature(session.signature.inputs, signature.outputs, signature.batched)
@@ -134,11 +134,7 @@ class Pipeline:
                 max_batch_rows=max_batch_rows,
                 sizes=warm_rows,
             )
-            settled = warmth.signature
-            if feed:
-                if not settled.batched:
-                    raise BundleError(f"{bundle.path}: a transform needs a graph whose rows batch")
-                settled = Signature(signature.inputs, settled.outputs, batched=True)
+            settled = feed.signature(warmth.signature) if feed else warmth.signature
             pipeline = cls(bundle, session, settled, max_batch_rows, warmth.costs, feed)
             if golden:
                 pipeline._compare(golden)
@@ -216,7 +212,7 @@ class Pipeline:
         """
         if self._feed is None:
             return to_inputs(columns, self.signature)
-        return self._feed.to_inputs(columns, self.signature)
+        return self._feed.to_inputs(columns)
 
     def close(self) -> None:
         """Free the memory of the graph once the runs under way have ended. May be called again."""
@@ -257,18 +253,11 @@ class Pipeline:
         compare(golden.outputs, got, golden.rtol, golden.atol)
 
 
-def _check_golden(golden: Golden, signature: Signature) -> tuple[Arrays, int]:
+def _check_golden(golden: Golden, signature: Signature) -> None:
     try:
-        return to_inputs(golden.inputs, signature)
+        to_inputs(golden.inputs, signature)
     except SignatureError as error:
         raise BundleError(f"the golden rows do not match the signature: {error}") from None
-
-
-def _fed(golden: Golden, rows: int, feed: Feed | None) -> Arrays:
-    try:
-        return feed.run(golden.inputs, rows) if feed else golden.inputs
-    except SignatureError as error:
-        raise BundleError(f"the golden rows cannot be run: {error}") from None
 
 
 def _feed(bundle: Bundle, session: Session) -> Feed | None:

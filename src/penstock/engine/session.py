@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +24,7 @@ import onnxruntime
 from penstock.bundle.signature import Signature, TensorSpec
 from penstock.errors import BundleError, InferenceError, UnsupportedError
 
-__all__ = ["Arrays", "Session", "configure_runtime", "open_session", "release_memory"]
+__all__ = ["Arrays", "Session", "open_session", "release_memory"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -49,8 +48,6 @@ _DATATYPES: Final = {
 _ZIPMAPS: Final = ("seq(map(int64,tensor(float)))", "seq(map(string,tensor(float)))")
 _SILENT: Final = 4  # every failure comes back as an exception; the runtime's own lines would only repeat it
 
-_runtime_lock = threading.Lock()
-_pool_threads: int | None = None
 # glibc's; nothing elsewhere.
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
@@ -59,34 +56,6 @@ def release_memory() -> None:
     """Hand memory that the allocator keeps for later back to the system: 1 to 6 ms, without the GIL."""
     if _malloc_trim is not None:
         _malloc_trim(0)
-
-
-def configure_runtime(intra_op_threads: int = 0) -> int:
-    """Set up ONNX Runtime for this process; the first call decides, later ones change nothing.
-
-    Parameters
-    ----------
-    intra_op_threads : int
-        Threads that one run may use, the caller's among them; 0 is one a core.
-
-    Returns
-    -------
-    int
-        The number in effect.
-
-    Notes
-    -----
-    Each session has its own pool of this size, and its threads never spin: idle, they cost no CPU and
-    about 75 KB each. The pool that ONNX Runtime 1.32 can share between sessions always spins, and
-    Python has no switch for it: 500 one-row runs a second of a model of 100 trees took 2.2 ms of CPU
-    a run with it on 2 threads, and 0.15 ms with pools that sleep.
-    """
-    global _pool_threads
-    with _runtime_lock:
-        if _pool_threads is None:
-            onnxruntime.set_default_logger_severity(_SILENT)
-            _pool_threads = intra_op_threads or _cores()
-        return _pool_threads
 
 
 def _cores() -> int:
@@ -105,7 +74,7 @@ def open_session(graph_path: str | Path, device: str = "auto", intra_op_threads:
     device : str
         ``auto`` (CUDA where the runtime offers it, else CPU), ``cpu``, ``cuda`` or ``cuda:N``.
     intra_op_threads : int
-        Passed to :func:`configure_runtime`.
+        Threads that one run may use, the caller's among them; 0 is one a core.
 
     Raises
     ------
@@ -116,10 +85,16 @@ def open_session(graph_path: str | Path, device: str = "auto", intra_op_threads:
 
     Notes
     -----
+    Each session has its own pool of threads, and they never spin: idle, they cost no CPU and about
+    75 KB each. The pool that ONNX Runtime 1.32 can share between sessions always spins, and Python has
+    no switch for it: 500 one-row runs a second of a model of 100 trees took 2.2 ms of CPU a run with it
+    on 2 threads, and 0.15 ms with pools that sleep.
+
     The runtime's CPU arena is off: it made runs no faster (measured on trees and dense layers, 1 to
     256 rows) and keeps the largest batch's memory for ever.
     """
-    options = _session_options(configure_runtime(intra_op_threads))
+    onnxruntime.set_default_logger_severity(_SILENT)
+    options = _session_options(intra_op_threads or _cores())
     providers = _providers(device)
     path = Path(graph_path)
     try:

@@ -19,7 +19,7 @@ from penstock.score.flow import Flow, Writing
 from penstock.score.folder import Folder
 from penstock.score.job import Job, Options, load_scorer
 from penstock.score.manifest import Failure, UnitEntry
-from penstock.score.memory import limit_arenas
+from penstock.score.memory import settle_allocator
 from penstock.score.progress import Progress
 from penstock.score.report import Report
 from penstock.score.score import make_options
@@ -56,7 +56,7 @@ class _Actor:
     def __init__(self, setting: _Setting, tasks: Any) -> None:
         import ray
 
-        limit_arenas()
+        settle_allocator()
         self._tasks: Sequence[Task] = ray.get(tasks)
         self._setting = setting
         self._scorer = load_scorer(setting.model, setting.version, setting.options)

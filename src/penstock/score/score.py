@@ -10,7 +10,7 @@ from typing import Any
 from penstock.errors import ConfigError
 from penstock.score.flow import Flow
 from penstock.score.job import Job, Options, cores
-from penstock.score.memory import limit_arenas
+from penstock.score.memory import settle_allocator
 from penstock.score.progress import Progress
 from penstock.score.report import Report
 
@@ -120,8 +120,8 @@ def score(
     Notes
     -----
     Memory does not grow with the number of rows. Units that are done stay done, whatever ends the
-    run; ``_SUCCESS`` is written when all are. The allocator of this process is told to keep one arena
-    (:func:`~penstock.score.memory.limit_arenas`). Sessions of ONNX Runtime in this process share the
+    run; ``_SUCCESS`` is written when all are. The allocator of this process is set for it
+    (:func:`~penstock.score.memory.settle_allocator`). Sessions of ONNX Runtime in this process share the
     number of threads that the first of them had.
     """
     if on_error not in ("stop", "skip"):
@@ -133,7 +133,7 @@ def score(
         format=format, compression=compression, batch_rows=batch_rows, unit_rows=unit_rows, device=device,
     )  # fmt: skip
     stop = on_error == "stop"
-    limit_arenas()
+    settle_allocator()
     with Job(model, inputs, out, options, version, digests, filesystem) as job:
 
         def tick() -> None:

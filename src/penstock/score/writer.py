@@ -97,8 +97,8 @@ class UnitWriter:
 
 def _open(sink: Any, schema: pa.Schema, format: str, compression: str) -> Any:
     if format == "parquet":
-        # Scores repeat too little for dictionaries, which would only be tried and dropped.
-        coded = [field.name for field in schema if not pa.types.is_floating(_leaf(field.type))]
+        # Scores and ids repeat too little for dictionaries, which would be tried first and then dropped.
+        coded = [field.name for field in schema if not pa.types.is_primitive(_leaf(field.type))]
         return pq.ParquetWriter(sink, schema, compression=compression, use_dictionary=coded)
     options = pa.ipc.IpcWriteOptions(
         compression=None if compression == "none" else compression, emit_dictionary_deltas=True

@@ -1,6 +1,9 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+import numpy as np
+import numpy.typing as npt
+
 @final
 class PrefixedText:
     """Texts as a BYTES tensor lays them: each its length as a little-endian uint32, then its bytes.
@@ -82,6 +85,26 @@ class Binder:
         """
     def bind_mapping(self, data: dict[str, Any]) -> Columns:
         """Bind a dict of columns of one length."""
+    def tensor(
+        self, columns: Columns, i: int, dtype: np.dtype[Any], missing: bytes | None = None
+    ) -> npt.NDArray[Any]:
+        """Return column ``i`` as the array that its tensor holds, a copy.
+
+        Parameters
+        ----------
+        columns : Columns
+            Bound by this.
+        i : int
+        dtype : dtype
+            Of the tensor: object for texts, which come as UTF-8 bytes; int32 for dates, int64 for timestamps.
+        missing : bytes, optional
+            Stands for a missing text.
+
+        Raises
+        ------
+        SignatureError
+            Naming the column and the row, where a missing value or a date has no place in the tensor.
+        """
 
 def types_of(key: bytes) -> tuple[str, ...]:
     """Spell out :attr:`Columns.key`.

@@ -8,6 +8,7 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.math cimport NAN
 from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t
 from libc.string cimport strcmp
@@ -316,6 +317,52 @@ cdef class Binder:
                 )
         columns.extra = len(data) - self.count
         return columns
+
+    def tensor(self, Columns columns not None, Py_ssize_t i, dtype, bytes missing=None):
+        """Return a bound column as the array that its tensor holds."""
+        cdef int64_t rows = columns.rows
+        cdef cnp.ndarray array
+        if not 0 <= i < self.count:
+            raise IndexError(f"column {i}")
+        cdef const ColumnView* view = <const ColumnView*>&columns.views[i]
+        if dtype == np.object_:
+            return self._texts(i, view, rows, missing)
+        if dtype.kind == "f":
+            array = np.empty(rows, np.float64)
+            _write_floats(view, rows, <double*>cnp.PyArray_DATA(array))
+            return np.asarray(array, dtype)
+        array = np.empty(rows, np.int64)
+        cdef int64_t row = _write_integers(
+            view, rows, _PER_DAY[self.want[i]] > 1, <int64_t*>cnp.PyArray_DATA(array)
+        )
+        if row >= 0:
+            raise self._no_missing(i, row)
+        if _PER_DAY[self.want[i]] == 1:
+            for row in np.flatnonzero(array != np.asarray(array, dtype))[:1]:
+                if array[row] == INT64_MIN:
+                    raise self._no_missing(i, row)
+                raise SignatureError(f'column "{self.names[i]}", row {row}: out of range for {self.types[i]}')
+        return array.view(dtype) if dtype == np.uint64 else np.asarray(array, dtype)
+
+    cdef object _texts(self, Py_ssize_t i, const ColumnView* view, int64_t rows, bytes missing):
+        cdef cnp.ndarray array = np.empty(rows, dtype=object)
+        cdef string_view text
+        cdef int64_t row
+        for row in range(rows):
+            if not is_missing(view[0], row):
+                text = text_at(view[0], row)
+                array[row] = text.data()[:text.size()]
+            elif missing is None:
+                raise self._no_missing(i, row)
+            else:
+                array[row] = missing
+        return array
+
+    cdef object _no_missing(self, Py_ssize_t i, int64_t row):
+        return SignatureError(
+            f'column "{self.names[i]}", row {row}: a missing value, '
+            f"which a tensor of {self.types[i]} cannot hold"
+        )
 
     cdef Columns _begin(self):
         cdef Columns columns = Columns.__new__(Columns)
@@ -693,6 +740,26 @@ cdef class Binder:
         self.seen.swap(seen)
         self.place.swap(place)
         return 0
+
+
+cdef void _write_floats(const ColumnView* view, int64_t rows, double* values) noexcept nogil:
+    cdef int64_t row
+    for row in range(rows):
+        values[row] = NAN if is_missing(view[0], row) else number_at(view[0], row)
+
+
+cdef int64_t _write_integers(const ColumnView* view, int64_t rows, bint has_missing,
+                             int64_t* values) noexcept nogil:
+    """Returns the row of a missing value that has no place among the integers, -1 where there is none."""
+    cdef int64_t row
+    for row in range(rows):
+        if is_missing(view[0], row):
+            if not has_missing:
+                return row
+            values[row] = INT64_MIN
+        else:
+            values[row] = integer_at(view[0], row)
+    return -1
 
 
 cdef const char* _name_of(const ArrowSchema* schema) noexcept:

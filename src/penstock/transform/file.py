@@ -199,7 +199,7 @@ def _read_spec(definition: bytes, arrays: dict[str, pa.Array], source: str) -> S
             outputs=parts.outputs,
             arrays=arrays,
         )
-    except (msgspec.DecodeError, TransformError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError, TransformError) as error:
         raise TransformError(f"{source}: {error}") from None
 
 

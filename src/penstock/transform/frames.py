@@ -56,5 +56,8 @@ def in_one_piece(column: Any) -> pa.Array:
         # 32-bit offsets may not reach over all chunks together.
         column = column.cast(pa.large_string())
     if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
+        try:
+            column = column.unify_dictionaries()
+        except pa.ArrowException:  # a null among the values, or values of a kind that pyarrow does not unify
+            return in_one_piece(column.cast(column.type.value_type))
     return pa.concat_arrays(column.chunks)

@@ -295,6 +295,34 @@ class Transform:
         outputs = self._run_all([bound], threads)
         return {name: array for (name, _, _), array in zip(self._outputs, outputs, strict=True)}
 
+    def tensors(self, data: Any, dtypes: Mapping[str, np.dtype[Any]]) -> dict[str, _Array]:
+        """Return data as the tensors of a request: what :meth:`run` takes.
+
+        Parameters
+        ----------
+        data : dict of columns, data frame, Arrow record batch, table or stream, or ndarray
+            As :meth:`transform` takes them; dates and timestamps may be counts already.
+        dtypes : mapping of str to dtype
+            Of the tensor of each column: object for texts, int32 for dates, int64 for timestamps.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies. Texts are UTF-8 bytes; a missing one is the first that the column lists as such.
+
+        Raises
+        ------
+        SignatureError
+            As :meth:`transform`, and where a missing value has no place in its tensor.
+        """
+        chunks = self._tensors.bind(data)
+        arrays = {}
+        for place, column in enumerate(self.columns):
+            missing = column.missing[0].encode() if column.missing else None
+            parts = [self._tensors.tensor(chunk, place, dtypes[column.name], missing) for chunk in chunks]
+            arrays[column.name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return arrays
+
     @property
     def statistics(self) -> dict[str, Any]:
         """What the transform has seen: ``rows``, ``extra_columns`` ignored, ``unknown`` values by column."""

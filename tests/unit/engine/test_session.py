@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from penstock.bundle.signature import DATATYPES
-from penstock.engine.session import configure_runtime, open_session
+from penstock.engine.session import open_session
 from penstock.errors import BundleError, InferenceError, UnsupportedError
 
 
@@ -190,7 +190,15 @@ def test_devices(tmp_path: Path) -> None:
             open_session(path, "cuda:0")
 
 
-def test_the_first_call_decides_the_number_of_threads() -> None:
-    first = configure_runtime()
-    assert first >= 1
-    assert configure_runtime(first + 5) == first
+def test_each_session_has_its_own_threads(tmp_path: Path) -> None:
+    path = models.affine(tmp_path / "m.onnx")
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        pytest.skip("needs /proc")
+    before = len(list(tasks.iterdir()))
+    alone = open_session(path, "cpu", 1)
+    assert len(list(tasks.iterdir())) == before
+    pooled = open_session(path, "cpu", 3)
+    assert len(list(tasks.iterdir())) == before + 2
+    for session in (alone, pooled):
+        session.close()

@@ -20,7 +20,7 @@ LONGEST = 10_000
 """Characters of one expression."""
 
 DEEPEST = 200
-"""Operations inside one another."""
+"""Operations inside one another, and operands of ``and``, ``or`` or comparisons in a row."""
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "nan": math.nan, "inf": math.inf}
 
@@ -238,6 +238,7 @@ class _Parser:
                 operands = (self._node(left, depth + 1), self._node(right, depth + 1))
                 return Apply(_BINARY[type(operator)], operands)
             case ast.BoolOp(op=operator, values=values):
+                self._check_row(node, len(values))
                 name = "and" if isinstance(operator, ast.And) else "or"
                 return Apply(name, tuple(self._node(value, depth + 1) for value in values))
             case ast.Compare():
@@ -245,6 +246,11 @@ class _Parser:
             case ast.Call():
                 return self._call(node, depth)
         raise self._unknown(node)
+
+    def _check_row(self, node: ast.expr, operands: int) -> None:
+        # The time that compiling takes grows with the square of their number.
+        if operands > DEEPEST:
+            raise self._refuse(node, f"expected at most {DEEPEST} operands in a row, got {operands}")
 
     def _number(self, node: ast.Constant) -> Number:
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
@@ -257,6 +263,7 @@ class _Parser:
             raise self._refuse(node, "a number too large for a double") from None
 
     def _comparison(self, node: ast.Compare, depth: int) -> Node:
+        self._check_row(node, len(node.comparators) + 1)
         for operator in node.ops:
             if type(operator) not in _COMPARISONS:
                 raise self._unknown(node, operator)
@@ -291,5 +298,7 @@ class _Parser:
     def _column(self, node: ast.Call) -> Column:
         match node:
             case ast.Call(args=[ast.Constant(value=str(name))], keywords=[]):
+                if any("\ud800" <= character <= "\udfff" for character in name):
+                    raise self._refuse(node, "the name holds half of a character, a surrogate")
                 return Column(name)
         raise self._refuse(node, 'col() takes one name in quotes, as in col("my column")')

@@ -1,0 +1,74 @@
+// Everything that is counted of the columns of one model: batches in, counts out.
+#ifndef PENSTOCK_MONITOR_ACCUMULATOR_H_
+#define PENSTOCK_MONITOR_ACCUMULATOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "monitor/categorical.h"
+#include "monitor/numeric.h"
+#include "transform/column.h"
+
+namespace penstock {
+
+// How one column is counted.
+struct FeatureLayout {
+  bool numeric = true;
+  std::vector<double> edges;  // of numbers; increase strictly, at most 65,535
+  double low = 0;             // of numbers: the range of the reference
+  double high = 0;
+  std::vector<std::string> categories;  // of texts
+};
+
+// What was counted, all columns at one moment. As many as layouts, one of the two in each.
+struct FeatureCounts {
+  NumericCounts numeric;
+  CategoricalCounts categorical;
+};
+
+struct Counts {
+  int64_t rows = 0;
+  std::vector<FeatureCounts> features;
+};
+
+// Any thread may call anything; a mutex is held meanwhile, for as long as one batch takes.
+class Accumulator {
+ public:
+  // Throws std::invalid_argument where categories repeat. `kernels` is not null.
+  Accumulator(const std::vector<FeatureLayout>& layouts, const Kernels* kernels);
+  ~Accumulator();
+
+  // Counts rows [0, rows) of all columns: one view for each layout, numbers or texts as it says. Neighbours
+  // in one row-major matrix of floats are read together.
+  void update(const ColumnView* columns, int64_t rows);
+
+  Counts counts() const;
+  void reset();
+
+  // Counts, then resets, without a batch in between.
+  Counts take();
+
+ private:
+  struct Feature {
+    std::unique_ptr<Numeric> numeric;
+    std::unique_ptr<Categorical> categorical;
+  };
+  struct Blocks;
+
+  Counts read() const;
+  void clear();
+  void add_floats(size_t first, size_t count, const ColumnView* columns, int64_t rows);
+  void add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows);
+
+  mutable std::mutex mutex_;
+  int64_t rows_ = 0;
+  std::vector<Feature> features_;
+  std::unique_ptr<Blocks> blocks_;
+};
+
+}  // namespace penstock
+
+#endif  // PENSTOCK_MONITOR_ACCUMULATOR_H_

@@ -1,0 +1,316 @@
+#include "monitor/kernels.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "monitor/distinct.h"
+#include "monitor/kernels_x86.h"
+
+// Vectors are passed to functions that are always inlined, so no calling convention matters.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define PENSTOCK_INLINE inline __attribute__((always_inline))
+
+namespace penstock {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Vectors of 32 bytes, which compilers cut to what a processor has; masks are -1 and 0.
+using Floats4 = float __attribute__((vector_size(16), may_alias));
+using Floats8 = float __attribute__((vector_size(32), may_alias));
+using Doubles4 = double __attribute__((vector_size(32), may_alias));
+using Ints4 = int32_t __attribute__((vector_size(16), may_alias));
+using Ints8 = int32_t __attribute__((vector_size(32), may_alias));
+using Longs4 = int64_t __attribute__((vector_size(32), may_alias));
+
+template <typename T>
+struct Wide;
+template <>
+struct Wide<float> {
+  using Values = Floats8;
+  using Masks = Ints8;
+  static constexpr int32_t kInfinityBits = 0x7f800000;
+};
+template <>
+struct Wide<double> {
+  using Values = Doubles4;
+  using Masks = Longs4;
+  static constexpr int64_t kInfinityBits = 0x7ff0000000000000;
+};
+
+template <typename V>
+PENSTOCK_INLINE V load(const void* at) {
+  return *static_cast<const V*>(at);
+}
+
+template <typename Masks>
+PENSTOCK_INLINE Masks finite_mask(const Masks& bits, const Masks& infinity) {
+  constexpr auto kMagnitude = std::numeric_limits<std::decay_t<decltype(bits[0])>>::max();
+  return (bits & kMagnitude) < infinity;
+}
+
+// Four values as doubles; 0 where one is not finite.
+PENSTOCK_INLINE Doubles4 load_finite(const float* x) {
+  const Ints4 bits = load<Ints4>(x);
+  const Ints4 kept = bits & finite_mask(bits, Ints4{} + Wide<float>::kInfinityBits);
+  return __builtin_convertvector((Floats4)kept, Doubles4);
+}
+
+PENSTOCK_INLINE Doubles4 load_finite(const double* x) {
+  const Longs4 bits = load<Longs4>(x);
+  return (Doubles4)(bits & finite_mask(bits, Longs4{} + Wide<double>::kInfinityBits));
+}
+
+PENSTOCK_INLINE Doubles4 load_doubles(const float* x) {
+  return __builtin_convertvector(load<Floats4>(x), Doubles4);
+}
+
+PENSTOCK_INLINE Doubles4 load_doubles(const double* x) { return load<Doubles4>(x); }
+
+constexpr int kQuarters = kLanes / 4;
+
+// The order is part of the result.
+PENSTOCK_INLINE double sum_lanes(const Doubles4* lanes) {
+  const Doubles4 four = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+// The mean of finite values whose sum overflows.
+template <typename T>
+double scaled_mean(const T* x, int64_t n, int64_t finite) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    if (std::isfinite(x[i])) sum += static_cast<double>(x[i]) * 0x1p-32;
+  }
+  return sum / static_cast<double>(finite) * 0x1p32;
+}
+
+// Differences from a mean, and squares of them.
+struct Spread {
+  Doubles4 rests[kQuarters] = {};
+  Doubles4 squares[kQuarters] = {};
+};
+
+// Adds kLanes values; those that are not finite count as no difference, where there may be any.
+template <bool kAllFinite, typename T>
+PENSTOCK_INLINE void add_spread(const T* x, double mean, Spread* spread) {
+  for (int i = 0; i < kQuarters; ++i) {
+    const Doubles4 value = load_doubles(x + 4 * i);
+    Doubles4 apart = value - mean;
+    if (!kAllFinite) {
+      apart = (Doubles4)((Longs4)apart & finite_mask((Longs4)value, Longs4{} + Wide<double>::kInfinityBits));
+    }
+    spread->rests[i] += apart;
+    spread->squares[i] += apart * apart;
+  }
+}
+
+template <typename T>
+PENSTOCK_INLINE void sum_spread(const T* x, int64_t n, int64_t all_finite, double mean, double* rest,
+                                double* square) {
+  Spread spread;
+  int64_t first = 0;
+  for (; first < all_finite; first += kLanes) add_spread<true>(x + first, mean, &spread);
+  for (; first < n; first += kLanes) add_spread<false>(x + first, mean, &spread);
+  *rest = sum_lanes(spread.rests);
+  *square = sum_lanes(spread.squares);
+}
+
+// Sums and extremes. Where a value that is not finite is among whole lanes, the sum is not finite either.
+template <typename T>
+struct Totals {
+  using Values = typename Wide<T>::Values;
+  using Masks = typename Wide<T>::Masks;
+  static constexpr int64_t kWidth = sizeof(Values) / sizeof(T);
+  static constexpr T kInf = std::numeric_limits<T>::infinity();
+
+  Doubles4 sums[kQuarters] = {};
+  Values least = Values{} + kInf, most = Values{} - kInf;
+
+  // Adds kLanes values: all of them, or the finite ones.
+  PENSTOCK_INLINE void add_all(const T* x) {
+    for (int64_t i = 0; i < kLanes; i += kWidth) {
+      const Values value = load<Values>(x + i);
+      least = value < least ? value : least;
+      most = value > most ? value : most;
+    }
+    for (int64_t i = 0; i < kQuarters; ++i) sums[i] += load_doubles(x + 4 * i);
+  }
+  PENSTOCK_INLINE void add_finite(const T* x) {
+    for (int64_t i = 0; i < kLanes; i += kWidth) {
+      const Values value = load<Values>(x + i);
+      const Masks is_finite = finite_mask((Masks)value, Masks{} + Wide<T>::kInfinityBits);
+      const Values small = is_finite ? value : Values{} + kInf, large = is_finite ? value : Values{} - kInf;
+      least = small < least ? small : least;
+      most = large > most ? large : most;
+    }
+    for (int64_t i = 0; i < kQuarters; ++i) sums[i] += load_finite(x + 4 * i);
+  }
+
+  PENSTOCK_INLINE double minimum() const {
+    T found = least[0];
+    for (int64_t i = 1; i < kWidth; ++i) found = least[i] < found ? least[i] : found;
+    return static_cast<double>(found) + 0.0;
+  }
+  PENSTOCK_INLINE double maximum() const {
+    T found = most[0];
+    for (int64_t i = 1; i < kWidth; ++i) found = most[i] > found ? most[i] : found;
+    return static_cast<double>(found) + 0.0;
+  }
+};
+
+// What is not NaN, finite, and out of range, one by one.
+template <typename T>
+PENSTOCK_INLINE void count_kinds(const T* x, int64_t n, T low, T high, Measured* result) {
+  using Values = typename Wide<T>::Values;
+  using Masks = typename Wide<T>::Masks;
+  constexpr int64_t kWidth = sizeof(Values) / sizeof(T);
+  Masks present = {}, finite = {}, below = {}, above = {};
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const Values value = load<Values>(x + i);
+    present -= value == value;
+    finite -= finite_mask((Masks)value, Masks{} + Wide<T>::kInfinityBits);
+    below -= value < low;
+    above -= value > high;
+  }
+  for (int64_t i = 0; i < kWidth; ++i) {
+    result->present += present[i];
+    result->finite += finite[i];
+    result->below += below[i];
+    result->above += above[i];
+  }
+}
+
+template <typename T>
+PENSTOCK_INLINE void measure(const T* x, int64_t n, T low, T high, Measured* result) {
+  const int64_t whole = n / kLanes * kLanes;
+  const int64_t padded = (n + kLanes - 1) / kLanes * kLanes;
+  *result = Measured();
+  // As if all were well: finite and in range. What is not shows in the totals.
+  Totals<T> totals;
+  for (int64_t first = 0; first < whole; first += kLanes) totals.add_all(x + first);
+  int64_t rest_finite = 0;
+  if (whole < padded) {
+    totals.add_finite(x + whole);
+    for (int64_t i = whole; i < n; ++i) rest_finite += std::isfinite(x[i]) ? 1 : 0;
+  }
+  double sum = sum_lanes(totals.sums);
+  int64_t all_finite = whole;
+  if (std::isfinite(sum) && rest_finite == n - whole) {
+    result->present = result->finite = n;
+    result->minimum = totals.minimum();
+    result->maximum = totals.maximum();
+    if (result->minimum < low || result->maximum > high) {
+      result->present = result->finite = 0;
+      count_kinds(x, padded, low, high, result);
+    }
+  } else {
+    all_finite = 0;
+    Totals<T> finite_totals;
+    for (int64_t first = 0; first < padded; first += kLanes) finite_totals.add_finite(x + first);
+    count_kinds(x, padded, low, high, result);
+    result->minimum = finite_totals.minimum();
+    result->maximum = finite_totals.maximum();
+    sum = sum_lanes(finite_totals.sums);
+  }
+  if (result->finite == 0) return;
+  const double per_value = 1 / static_cast<double>(result->finite);
+  double mean = sum * per_value;
+  if (!std::isfinite(mean)) mean = scaled_mean(x, n, result->finite);
+  double rest, square;
+  sum_spread(x, padded, all_finite, mean, &rest, &square);
+  if (!std::isfinite(square) && std::isfinite(rest)) {
+    // Near the largest number even the rounding of the mean has a square that overflows.
+    mean += rest * per_value;
+    sum_spread(x, padded, 0, mean, &rest, &square);
+  }
+  // What rounding left of the mean is taken out of the squares again, and put into the mean.
+  result->mean = mean;
+  result->squares = kInfinity;
+  if (std::isfinite(square)) {
+    result->mean += rest * per_value;
+    const double corrected = square - rest * rest * per_value;
+    result->squares = corrected > 0 ? corrected : 0;
+  }
+}
+
+template <typename T, typename Index>
+PENSTOCK_INLINE void bin(const T* x, int64_t n, Tree<T> tree, uint16_t* bins) {
+  for (int64_t first = 0; first < n; first += kLanes) {
+    Index at[kLanes] = {};
+    const T* nodes = tree.nodes;
+    for (int level = 0; level < tree.depth; ++level) {
+      for (int64_t i = 0; i < kLanes; ++i) at[i] = 2 * at[i] + (x[first + i] >= nodes[at[i]] ? 1 : 0);
+      nodes += int64_t{1} << level;
+    }
+    for (int64_t i = 0; i < kLanes; ++i) bins[first + i] = static_cast<uint16_t>(at[i]);
+  }
+}
+
+template <typename T>
+PENSTOCK_INLINE void note(const T* x, int64_t n, uint8_t* registers) {
+  for (int64_t i = 0; i < n; ++i) {
+    if (x[i] == x[i]) note_hash(hash_number(static_cast<double>(x[i])), registers);
+  }
+}
+
+#define PENSTOCK_MEASURE(name, target)                                                                  \
+  target void measure_float_##name(const float* x, int64_t n, float low, float high, Measured* r) {     \
+    measure<float>(x, n, low, high, r);                                                                 \
+  }                                                                                                     \
+  target void measure_double_##name(const double* x, int64_t n, double low, double high, Measured* r) { \
+    measure<double>(x, n, low, high, r);                                                                \
+  }
+
+#define PENSTOCK_SEARCH(name, target)                                                            \
+  target void bin_double_##name(const double* x, int64_t n, Tree<double> tree, uint16_t* bins) { \
+    bin<double, int64_t>(x, n, tree, bins);                                                      \
+  }                                                                                              \
+  target void note_float_##name(const float* x, int64_t n, uint8_t* registers) {                 \
+    note<float>(x, n, registers);                                                                \
+  }                                                                                              \
+  target void note_double_##name(const double* x, int64_t n, uint8_t* registers) {               \
+    note<double>(x, n, registers);                                                               \
+  }
+
+void bin_float_none(const float* x, int64_t n, Tree<float> tree, uint16_t* bins) {
+  bin<float, int32_t>(x, n, tree, bins);
+}
+
+PENSTOCK_MEASURE(none, )
+PENSTOCK_SEARCH(none, )
+constexpr Kernels kNone = {"none",
+                           {measure_float_none, bin_float_none, note_float_none},
+                           {measure_double_none, bin_double_none, note_double_none}};
+
+#ifdef PENSTOCK_MONITOR_X86
+PENSTOCK_MEASURE(avx2, PENSTOCK_AVX2)
+PENSTOCK_SEARCH(avx2, PENSTOCK_AVX2)
+constexpr Kernels kAvx2 = {"avx2",
+                           {measure_float_avx2, bin_avx2, note_float_avx2},
+                           {measure_double_avx2, bin_double_avx2, note_double_avx2}};
+
+PENSTOCK_MEASURE(avx512, PENSTOCK_AVX512)
+constexpr Kernels kAvx512 = {"avx512",
+                             {measure_float_avx512, bin_avx512, note_avx512},
+                             {measure_double_avx512, bin_avx512, note_avx512}};
+#endif
+
+}  // namespace
+
+const Kernels* find_kernels(const char* name) {
+#ifdef PENSTOCK_MONITOR_X86
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("lzcnt");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512cd");
+  if (avx512 && (name == nullptr || std::strcmp(name, "avx512") == 0)) return &kAvx512;
+  if (avx2 && (name == nullptr || std::strcmp(name, "avx2") == 0)) return &kAvx2;
+#endif
+  return name == nullptr || std::strcmp(name, "none") == 0 ? &kNone : nullptr;
+}
+
+}  // namespace penstock

@@ -1,0 +1,59 @@
+// The loops over values of the accumulators, compiled for several instruction sets; chosen once, at run time.
+//
+// All of them take blocks of n values: x aligned to 64 bytes, and NaN after the last one up to a multiple of
+// kLanes. Bins are written for those too. Every instruction set gives the same bits: lane i of kLanes sums
+// values i, i + kLanes, ... and the lanes are summed in one order; no multiplication is fused with an
+// addition.
+#ifndef PENSTOCK_MONITOR_KERNELS_H_
+#define PENSTOCK_MONITOR_KERNELS_H_
+
+#include <cstdint>
+
+namespace penstock {
+
+constexpr int64_t kLanes = 16;
+
+// The values of one block that are not NaN.
+struct Measured {
+  int64_t present = 0;
+  int64_t finite = 0;
+  int64_t below = 0;  // < low
+  int64_t above = 0;  // > high
+  // Of the finite ones. `squares` is the sum of squared differences from the mean; it may overflow to
+  // infinity, the mean never does. The extremes are +-infinity where there are none; neither is ever -0.
+  double mean = 0;
+  double squares = 0;
+  double minimum = 0;
+  double maximum = 0;
+};
+
+// Edges as a binary search tree, level by level: 2^l nodes at level l, in order; NaN where there is none.
+// At least kLeastDepth levels.
+constexpr int kLeastDepth = 5;
+template <typename T>
+struct Tree {
+  const T* nodes = nullptr;
+  int depth = 0;
+};
+
+template <typename T>
+struct Loops {
+  void (*measure)(const T* x, int64_t n, T low, T high, Measured* result);
+  // bins[i] = how many edges are <= x[i]; 0 for NaN.
+  void (*bin)(const T* x, int64_t n, Tree<T> tree, uint16_t* bins);
+  // Notes every value but NaN in the registers: see distinct.h. -0 is 0.
+  void (*note)(const T* x, int64_t n, uint8_t* registers);
+};
+
+struct Kernels {
+  const char* name;
+  Loops<float> floats;
+  Loops<double> doubles;
+};
+
+// By name: "avx512", "avx2" or "none"; null is the best. Null where this processor has no such thing.
+const Kernels* find_kernels(const char* name);
+
+}  // namespace penstock
+
+#endif  // PENSTOCK_MONITOR_KERNELS_H_

@@ -1,0 +1,143 @@
+#include "monitor/kernels_x86.h"
+
+#ifdef PENSTOCK_MONITOR_X86
+
+#include <immintrin.h>
+
+#include "monitor/distinct.h"
+
+// GCC's own headers leave vectors undefined on purpose: gcc.gnu.org/PR105593.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+
+#define PENSTOCK_INLINE_AVX512 PENSTOCK_AVX512 inline __attribute__((always_inline))
+
+namespace penstock {
+namespace {
+
+PENSTOCK_INLINE_AVX512 __m512i step(__m512i at, __m512 value, __m512 node) {
+  at = _mm512_add_epi32(at, at);
+  return _mm512_mask_add_epi32(at, _mm512_cmp_ps_mask(value, node, _CMP_GE_OQ), at, _mm512_set1_epi32(1));
+}
+
+PENSTOCK_INLINE_AVX512 __m512i step(__m512i at, __m512d value, __m512d node) {
+  at = _mm512_add_epi64(at, at);
+  return _mm512_mask_add_epi64(at, _mm512_cmp_pd_mask(value, node, _CMP_GE_OQ), at, _mm512_set1_epi64(1));
+}
+
+// The nodes of the first seven levels stay in registers; kDepth is min(depth, 7).
+template <int kDepth>
+PENSTOCK_INLINE_AVX512 void bin_floats(const float* x, int64_t n, Tree<float> tree, uint16_t* bins) {
+  __m512 low[5], fifth[2], sixth[4];
+  for (int level = 0; level < 5; ++level) {
+    const auto used = static_cast<__mmask16>((1u << (1u << level)) - 1);
+    low[level] = _mm512_maskz_loadu_ps(used, tree.nodes + (1 << level) - 1);
+  }
+  if (kDepth > 5) {
+    for (int i = 0; i < 2; ++i) fifth[i] = _mm512_loadu_ps(tree.nodes + 31 + 16 * i);
+  }
+  if (kDepth > 6) {
+    for (int i = 0; i < 4; ++i) sixth[i] = _mm512_loadu_ps(tree.nodes + 63 + 16 * i);
+  }
+  for (int64_t i = 0; i < n; i += 16) {
+    const __m512 value = _mm512_load_ps(x + i);
+    __m512i at = _mm512_setzero_si512();
+    for (int level = 0; level < 5; ++level) {
+      at = step(at, value, _mm512_permutexvar_ps(at, low[level]));
+    }
+    if (kDepth > 5) at = step(at, value, _mm512_permutex2var_ps(fifth[0], at, fifth[1]));
+    if (kDepth > 6) {
+      const __mmask16 upper = _mm512_test_epi32_mask(at, _mm512_set1_epi32(32));
+      const __m512 node = _mm512_mask_blend_ps(upper, _mm512_permutex2var_ps(sixth[0], at, sixth[1]),
+                                               _mm512_permutex2var_ps(sixth[2], at, sixth[3]));
+      at = step(at, value, node);
+    }
+    for (int level = 7; level < tree.depth; ++level) {
+      const __m512 node = _mm512_i32gather_ps(at, tree.nodes + (int64_t{1} << level) - 1, 4);
+      at = step(at, value, node);
+    }
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(bins + i), _mm512_cvtepi32_epi16(at));
+  }
+}
+
+template <int kDepth>
+PENSTOCK_INLINE_AVX512 void bin_doubles(const double* x, int64_t n, Tree<double> tree, uint16_t* bins) {
+  __m512d low[4], fourth[2], fifth[4];
+  for (int level = 0; level < 4; ++level) {
+    const auto used = static_cast<__mmask8>((1u << (1u << level)) - 1);
+    low[level] = _mm512_maskz_loadu_pd(used, tree.nodes + (1 << level) - 1);
+  }
+  for (int i = 0; i < 2; ++i) fourth[i] = _mm512_loadu_pd(tree.nodes + 15 + 8 * i);
+  if (kDepth > 5) {
+    for (int i = 0; i < 4; ++i) fifth[i] = _mm512_loadu_pd(tree.nodes + 31 + 8 * i);
+  }
+  for (int64_t i = 0; i < n; i += 8) {
+    const __m512d value = _mm512_load_pd(x + i);
+    __m512i at = _mm512_setzero_si512();
+    for (int level = 0; level < 4; ++level) {
+      at = step(at, value, _mm512_permutexvar_pd(at, low[level]));
+    }
+    at = step(at, value, _mm512_permutex2var_pd(fourth[0], at, fourth[1]));
+    if (kDepth > 5) {
+      const __mmask8 upper = _mm512_test_epi64_mask(at, _mm512_set1_epi64(16));
+      const __m512d node = _mm512_mask_blend_pd(upper, _mm512_permutex2var_pd(fifth[0], at, fifth[1]),
+                                                _mm512_permutex2var_pd(fifth[2], at, fifth[3]));
+      at = step(at, value, node);
+    }
+    for (int level = 6; level < tree.depth; ++level) {
+      at = step(at, value, _mm512_i64gather_pd(at, tree.nodes + (int64_t{1} << level) - 1, 8));
+    }
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(bins + i), _mm512_cvtepi64_epi16(at));
+  }
+}
+
+// As hash_number and note_hash do, eight at a time. Two values of one register may meet: what is stored is
+// checked again one by one, and few are.
+PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, uint8_t* registers) {
+  const __mmask8 there = _mm512_cmp_pd_mask(value, value, _CMP_ORD_Q);
+  __m512i hash = _mm512_castpd_si512(_mm512_add_pd(value, _mm512_setzero_pd()));
+  hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashFirst)));
+  hash = _mm512_xor_si512(hash, _mm512_srli_epi64(hash, 32));
+  hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashSecond)));
+  const __m512i rest = _mm512_or_si512(_mm512_slli_epi64(hash, kRegisterBits),
+                                       _mm512_set1_epi64(int64_t{1} << (kRegisterBits - 1)));
+  const __m256i rank =
+      _mm256_add_epi32(_mm512_cvtepi64_epi32(_mm512_lzcnt_epi64(rest)), _mm256_set1_epi32(1));
+  const __m256i at = _mm512_cvtepi64_epi32(_mm512_srli_epi64(hash, 64 - kRegisterBits));
+  const __m256i kept = _mm256_and_si256(
+      _mm256_i32gather_epi32(reinterpret_cast<const int*>(registers), at, 1), _mm256_set1_epi32(255));
+  unsigned larger = _mm256_mask_cmpgt_epi32_mask(there, rank, kept);
+  if (__builtin_expect(larger == 0, 1)) return;
+  alignas(32) uint32_t ranks[8], places[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(ranks), rank);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(places), at);
+  for (; larger != 0; larger &= larger - 1) {
+    const int i = __builtin_ctz(larger);
+    if (ranks[i] > registers[places[i]]) registers[places[i]] = static_cast<uint8_t>(ranks[i]);
+  }
+}
+
+}  // namespace
+
+PENSTOCK_AVX512 void bin_avx512(const float* x, int64_t n, Tree<float> tree, uint16_t* bins) {
+  if (tree.depth <= 5) return bin_floats<5>(x, n, tree, bins);
+  if (tree.depth == 6) return bin_floats<6>(x, n, tree, bins);
+  bin_floats<7>(x, n, tree, bins);
+}
+
+PENSTOCK_AVX512 void bin_avx512(const double* x, int64_t n, Tree<double> tree, uint16_t* bins) {
+  if (tree.depth <= 5) return bin_doubles<5>(x, n, tree, bins);
+  bin_doubles<6>(x, n, tree, bins);
+}
+
+PENSTOCK_AVX512 void note_avx512(const float* x, int64_t n, uint8_t* registers) {
+  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_cvtps_pd(_mm256_load_ps(x + i)), registers);
+}
+
+PENSTOCK_AVX512 void note_avx512(const double* x, int64_t n, uint8_t* registers) {
+  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_load_pd(x + i), registers);
+}
+
+}  // namespace penstock
+
+#endif

@@ -1,0 +1,49 @@
+from collections.abc import Iterable
+from typing import Any, final
+
+import numpy as np
+
+from penstock.monitor.profile import FeatureProfile
+from penstock.transform._columns import Columns
+
+@final
+class Accumulator:
+    """Counts of the columns of one layout: csrc/monitor/accumulator.h.
+
+    Parameters
+    ----------
+    features : iterable of FeatureProfile
+        How each column is counted: kind, edges, range and categories; their counts are not looked at.
+    vectors : {"avx512", "avx2", "none"}, optional
+        Instructions to use instead of the best that this processor has. No result depends on it.
+
+    Raises
+    ------
+    ConfigError
+        Where edges do not increase or categories repeat.
+    UnsupportedError
+        Where the processor does not have the instructions.
+
+    Notes
+    -----
+    Any thread may call anything. Memory does not grow with what is counted.
+    """
+
+    vectors: str
+    def __init__(self, features: Iterable[FeatureProfile], *, vectors: str | None = None) -> None: ...
+    def update(self, columns: Columns) -> None:
+        """Count all rows of bound columns, without the GIL: numbers or text, one for each feature.
+
+        Raises
+        ------
+        SignatureError
+            Where the columns are not of the layout. Values are never refused.
+        """
+    def update_matrix(self, matrix: np.ndarray[Any, Any]) -> None:
+        """Count all rows of a float32 or float64 matrix (n_rows, n_features), whatever its strides."""
+    def counts(self, *, reset: bool = False) -> tuple[int, list[dict[str, Any]]]:
+        """Return the rows, and of each feature the fields of its profile that were counted.
+
+        With ``reset`` counting starts anew, and no batch is counted in both or in neither.
+        """
+    def reset(self) -> None: ...

@@ -1,0 +1,11 @@
+"""How large a statistic gets when nothing moved: p-values, noise levels and the correction over features.
+
+Read first: checks.py, what alarms by default; then noise.py, which says how to read every other statistic.
+"""
+
+from penstock.monitor.calibration.check import Check
+from penstock.monitor.calibration.checks import LEAST_ROWS, checks
+from penstock.monitor.calibration.holm import holm
+from penstock.monitor.calibration.noise import noise
+
+__all__ = ["LEAST_ROWS", "Check", "checks", "holm", "noise"]

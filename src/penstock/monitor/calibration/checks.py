@@ -1,0 +1,169 @@
+"""The checks of one feature: what can move in it, each with a p-value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from penstock.monitor.calibration import words
+from penstock.monitor.calibration.beta import negative_binomial_tail
+from penstock.monitor.calibration.bridge import square_weights
+from penstock.monitor.calibration.cells import cells
+from penstock.monitor.calibration.check import Check
+from penstock.monitor.calibration.gamma import chi_square_tail
+from penstock.monitor.calibration.hypergeometric import fisher, fisher_greater
+from penstock.monitor.calibration.quadratic_form import quadratic_form_tail
+from penstock.monitor.statistics.bins import paired
+from penstock.monitor.statistics.chi_square import pearson
+from penstock.monitor.statistics.cramer_von_mises import squared_gap
+from penstock.monitor.statistics.kolmogorov_smirnov import largest_gap
+from penstock.monitor.statistics.l_infinity import largest_change
+from penstock.monitor.statistics.missing import missing, share_change
+from penstock.monitor.statistics.out_of_range import out_of_range
+from penstock.monitor.statistics.unseen import unseen
+
+if TYPE_CHECKING:
+    from penstock.monitor.profile import FeatureProfile
+
+__all__ = ["LEAST_ROWS", "checks"]
+
+LEAST_ROWS: Final = 20
+"""Rows on each side below which nothing is tested, and so nothing alarms."""
+
+
+def checks(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
+    """Return the checks of a feature; none where a side has fewer than :data:`LEAST_ROWS` rows.
+
+    Notes
+    -----
+    Numeric: Cramér-von Mises (where values lie), chi-square on cells (how they are shaped), missing,
+    infinite, out of range. Categorical: chi-square on cells, missing, unseen. A check that cannot fail
+    whatever the sample, such as of missing values where neither side has one, is left out, and costs the
+    others nothing.
+    Rows are taken as independent of each other; features need not be.
+    """
+    if min(reference.rows, current.rows) < LEAST_ROWS:
+        return []
+    return list(_checks(reference, current))
+
+
+def _checks(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
+    if 0 < reference.missing + current.missing < reference.rows + current.rows:
+        yield Check(
+            name="missing",
+            value=missing(reference, current),
+            p_value=fisher(reference.missing, reference.rows, current.missing, current.rows),
+            effect=abs(missing(reference, current)),
+            reason=words.share("missing", reference.missing_share, current.missing_share),
+        )
+    if min(reference.present, current.present) < LEAST_ROWS:
+        return
+    yield from _shape(reference, current)
+    if reference.kind == "numeric":
+        yield from _place(reference, current)
+        yield from _infinite(reference, current)
+        yield _out_of_range(reference, current)
+    elif not reference.unseen:
+        yield _unseen(reference, current)
+
+
+def _shape(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
+    found = cells(reference, current)
+    if len(found) < 2:
+        return
+    rows = int(found.before.sum() + found.after.sum())
+    # Given the sums over both samples, the mean of chi-square is (cells − 1) · N / (N − 1).
+    value = float(pearson(found.before, found.after)) * (rows - 1) / rows
+    yield Check(
+        name="chi2",
+        value=value,
+        p_value=chi_square_tail(value, len(found) - 1),
+        effect=float(largest_change(found.before, found.after)),
+        reason=words.cell(reference, current, found),
+    )
+
+
+def _place(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
+    before, after = paired(reference, current)
+    pooled = before + after
+    if np.count_nonzero(pooled) < 2:
+        return
+    value = float(squared_gap(before, after))
+    yield Check(
+        name="cramer_von_mises",
+        value=value,
+        p_value=quadratic_form_tail(square_weights(pooled), value),
+        effect=float(largest_gap(before, after)),
+        reason=words.mean(reference, current),
+    )
+
+
+def _infinite(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
+    if not 0 < reference.infinite + current.infinite < reference.present + current.present:
+        return
+    change = share_change(reference.infinite, reference.present, current.infinite, current.present)
+    yield Check(
+        name="infinite",
+        value=change,
+        p_value=fisher(reference.infinite, reference.present, current.infinite, current.present),
+        effect=abs(change),
+        reason=words.share(
+            "infinite", reference.infinite / reference.present, current.infinite / current.present
+        ),
+    )
+
+
+def _out_of_range(reference: FeatureProfile, current: FeatureProfile) -> Check:
+    """Test each side: under no drift the k largest of n + m values are all current with a known chance.
+
+    That is Fisher's test with none of the reference beyond its own largest value.
+    """
+    n, m = reference.present, current.present
+    # Infinities of the reference are beyond its finite range as well, on a side that is not known.
+    beyond = reference.infinite
+    p_value = min(
+        fisher_greater(min(reference.below + beyond, n), n, current.below, m),
+        fisher_greater(min(reference.above + beyond, n), n, current.above, m),
+    )
+    change = out_of_range(reference, current)
+    return Check(
+        name="out_of_range",
+        value=change,
+        p_value=min(1.0, 2 * p_value),
+        effect=abs(change),
+        reason=words.out_of_range(reference, current),
+    )
+
+
+def _unseen(reference: FeatureProfile, current: FeatureProfile) -> Check:
+    """Test whether more is new than categories too rare for the reference explain.
+
+    The share of rows in categories that a sample of n does not have is about f₁/n, with a variance of about
+    (f₁ + 2 f₂)/n²; f₁ and f₂ are how many categories it has once and twice (Good; Esty). That share taken as
+    a gamma variable makes the count of unseen rows negative binomial. With f₁ = 0 the chance of k unseen
+    rows is (m / (n + m))ᵏ. Any of the categories that are about as rare could have been the one that the
+    reference happens not to have: the p-value is multiplied by how many there are (Bonferroni).
+
+    References
+    ----------
+    I. J. Good, "The population frequencies of species and the estimation of population parameters",
+    Biometrika 40 (1953). W. W. Esty, "A normal limit law for a nonparametric estimator of the coverage of a
+    random sample", Annals of Statistics 11 (1983).
+    """
+    n, m = reference.present, current.present
+    once = int(np.count_nonzero(reference.counts == 1)) + 1  # one more, on the safe side
+    twice = int(np.count_nonzero(reference.counts == 2))
+    spread = (once + 2 * twice) / once
+    as_rare = int(np.count_nonzero(reference.counts * m <= 2 * current.unseen * n))
+    by_chance = negative_binomial_tail(current.unseen, once / spread, m * spread / (n + m * spread))
+    change = unseen(reference, current)
+    return Check(
+        name="unseen",
+        value=change,
+        p_value=min(1.0, by_chance * (1 + as_rare)),
+        effect=max(change, 0.0) if not math.isnan(change) else 0.0,
+        reason=words.unseen(reference, current),
+    )

@@ -1,0 +1,48 @@
+"""Where bins begin and end: chosen once from a reference, and kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["choose_edges"]
+
+
+def choose_edges(values: np.ndarray[Any, Any], bins: int) -> np.ndarray[Any, Any]:
+    """Return edges at which about as many values lie in each bin.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        NaN and infinities are left out.
+    bins : int
+        At most so many bins.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_bins - 1,)
+        Strictly increasing; x is in bin ``searchsorted(edges, x, side="right")``. Each of few distinct
+        values gets a bin of its own, as does a value that alone fills more than one; their edges lie half way
+        to the next value. None where there is one distinct value or none.
+
+    >>> choose_edges(np.array([0.0, 1.0, 1.0, 3.0]), 128).tolist()
+    [0.5, 2.0]
+    >>> choose_edges(np.arange(1000.0), 4).tolist()
+    [249.0, 499.0, 749.0]
+    """
+    values = np.sort(values[np.isfinite(values)])
+    distinct = values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
+    if len(distinct) <= bins:
+        return _between(distinct[:-1], distinct[1:])
+    ranks = -(-np.arange(1, bins) * len(values) // bins) - 1
+    chosen, repeats = np.unique(values[ranks], return_counts=True)
+    heavy = chosen[(repeats > 1) & (chosen < distinct[-1])]
+    after = _between(heavy, distinct[np.searchsorted(distinct, heavy, side="right")])
+    return np.unique(np.concatenate([chosen[chosen > distinct[0]], after]))
+
+
+def _between(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the middle of each two values, or the higher where nothing lies between them."""
+    middle = low / 2 + high / 2
+    return np.where((middle > low) & (middle <= high), middle, high)
