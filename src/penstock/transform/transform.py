@@ -240,6 +240,36 @@ class Transform:
             columns.append(msgspec.structs.replace(column, type=got))
         return Transform(msgspec.structs.replace(self.spec, columns=tuple(columns)))
 
+    def with_missing(self, texts: Mapping[str, Sequence[str]]) -> Transform:
+        """Return the transform with texts that count as missing, beside null: a tensor has no other way.
+
+        Parameters
+        ----------
+        texts : mapping of str to sequence of str
+            By column, of those that hold text. Other columns stay as they are.
+
+        Raises
+        ------
+        SignatureError
+            When a column is not there, or holds no text.
+
+        Examples
+        --------
+        ::
+
+            transform.with_missing({"city": ["", "unknown"]})
+        """
+        types = {column.name: column.type for column in self.columns}
+        for name in texts:
+            if types.get(name) != "string":
+                got = f"{types[name]}" if name in types else "no such column"
+                raise SignatureError(f'column "{name}": expected a column of text, got {got}')
+        columns = tuple(
+            msgspec.structs.replace(column, missing=tuple(texts.get(column.name, column.missing)))
+            for column in self.columns
+        )
+        return Transform(msgspec.structs.replace(self.spec, columns=columns))
+
     def transform(self, data: Any, *, threads: int | None = None) -> Any:
         """Transform data.
 

@@ -449,6 +449,18 @@ class TestBadInputs:
         assert report.rows == 3_000
         assert found(out) == expected(table.slice(0, 2_000), table.slice(3_000))
 
+    @pytest.mark.parametrize("suffix", [".arrow", ".arrows"])
+    def test_an_arrow_file_whose_offsets_lie(
+        self, suffix: str, tmp_path: Path, model: Path, out: Path
+    ) -> None:
+        offsets = pa.py_buffer(np.array([0, 2**30, 3, 6], "i4"))
+        text = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"abcdef"))
+        table = make_table(3).select(["id", *FEATURES]).append_column("text", text)
+        path = write(tmp_path / f"in{suffix}", table)
+        with pytest.raises(ScoreError, match=rf"in{suffix}.*[Oo]ffset"):
+            score(model, path, out, keep=["id", "text"])
+        assert not (out / "_SUCCESS").exists()
+
     def test_bad_values_cost_one_unit(self, tmp_path: Path, out: Path) -> None:
         model = models.publish(tmp_path / "models", "lookup", 1, models.lookup)
         pq.write_table(pa.table({"x": [0, 1, 2, 99, 3, 1]}), tmp_path / "in.parquet", row_group_size=2)

@@ -432,3 +432,13 @@ def test_bind_fixes_open_types() -> None:
     ):
         with pytest.raises(SignatureError, match=message):
             transform.bind(types)
+
+
+def test_texts_that_count_as_missing() -> None:
+    transform = Transform(spec(missing=-1)).with_missing({"state": ["", "?"]})
+    columns = {"age": [1.0] * 4, "pay": [1.0] * 4, "state": ["CA", "", "?", None]}
+    assert transform.transform(columns)[:, 2:].sum(axis=1).tolist() == [1, 0, 0, 0]
+    assert Transform.from_bytes(transform.to_bytes()).columns[2].missing == ("", "?")
+    for name, message in (("age", "expected a column of text, got number"), ("city", "got no such column")):
+        with pytest.raises(SignatureError, match=message):
+            transform.with_missing({name: [""]})
