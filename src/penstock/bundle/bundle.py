@@ -14,6 +14,7 @@ from penstock.bundle.repository import parse_version
 from penstock.errors import BundleError, TransformError
 
 if TYPE_CHECKING:
+    from penstock.monitor.baseline import Baseline
     from penstock.transform import Transform
 
 __all__ = ["Bundle", "digest_of", "sha256_of"]
@@ -144,6 +145,14 @@ class Bundle:
             return None
         stated = self.manifest.golden
         return Golden.load(self.path / stated.file, stated.rtol, stated.atol)
+
+    def baseline(self) -> Baseline | None:
+        """Return the baseline, None where the bundle has none; raises BundleError when damaged."""
+        if self.manifest is None or self.manifest.baseline is None:
+            return None
+        from penstock.monitor.baseline import Baseline
+
+        return Baseline.load(self.path / self.manifest.baseline.file)
 
     def transform(self) -> Transform | None:
         """Return the transform, None where the bundle has none; raises BundleError when damaged."""

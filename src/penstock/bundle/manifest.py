@@ -26,6 +26,7 @@ FORMAT: Final = 1
 MANIFEST: Final = "bundle.json"
 GRAPH: Final = "model.onnx"
 TRANSFORM: Final = "transform.arrow"
+BASELINE: Final = "baseline.bin"
 
 _Tolerance = Annotated[float, msgspec.Meta(ge=0)]
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -46,6 +47,13 @@ class TransformFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     digest: _Sha256
 
 
+class BaselineFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the baseline is, and the digest of its content."""
+
+    file: str
+    digest: _Sha256
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of ``bundle.json``.
 
@@ -60,6 +68,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         SHA-256 in hex of every file of the bundle but this one, by path relative to it, ``/`` between.
     transform : TransformFile, optional
         From the inputs of the signature, the raw columns, to those of the graph.
+    baseline : BaselineFile, optional
+        Statistics of the raw columns of the reference, and of the outputs for it.
     golden : GoldenFile, optional
     created : str
         Moment in UTC, ISO 8601.
@@ -75,6 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     signature: Signature
     files: dict[str, _Sha256]
     transform: TransformFile | None = None
+    baseline: BaselineFile | None = None
     golden: GoldenFile | None = None
     created: str = ""
     producer: dict[str, str] = msgspec.field(default_factory=dict)
@@ -117,6 +128,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise BundleError(f'{source}: expected "{GRAPH}" among the files')
         if manifest.golden is not None and manifest.golden.file not in manifest.files:
             raise BundleError(f'{source}: golden rows "{manifest.golden.file}" are not among the files')
+        if manifest.baseline is not None and manifest.baseline.file not in manifest.files:
+            raise BundleError(f'{source}: baseline "{manifest.baseline.file}" is not among the files')
         if manifest.transform is not None and manifest.transform.file not in manifest.files:
             raise BundleError(f'{source}: transform "{manifest.transform.file}" is not among the files')
         return manifest

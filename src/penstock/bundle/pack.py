@@ -22,15 +22,17 @@ from penstock.bundle.bundle import Bundle, sha256_of
 from penstock.bundle.external_data import external_files
 from penstock.bundle.golden import Golden
 from penstock.bundle.manifest import (
+    BASELINE,
     GRAPH,
     MANIFEST,
     TRANSFORM,
+    BaselineFile,
     GoldenFile,
     Manifest,
     TransformFile,
     check_path,
 )
-from penstock.bundle.reference import as_table, inputs_from_reference, raw_from_reference, raw_types
+from penstock.bundle.reference import Reference, inputs_from_reference, raw_from_reference, raw_types
 from penstock.bundle.repository import is_model_name, parse_version
 from penstock.bundle.signature import Signature
 from penstock.engine.columns import to_inputs
@@ -41,6 +43,7 @@ from penstock.errors import BundleError, InferenceError
 
 if TYPE_CHECKING:
     from penstock.engine.feed import Feed
+    from penstock.monitor.baseline import Baseline
     from penstock.transform import Transform
 
 __all__ = ["pack"]
@@ -80,9 +83,11 @@ def pack(
         float64.
     golden : mapping of str to array, optional
         Inputs whose outputs every later load must reproduce; raw columns where there is a transform.
-    reference : pyarrow.Table, pyarrow.RecordBatch, data frame or mapping of str to array, optional
-        Data like that which the model will see. Without ``golden``, its first 16 rows become the
-        golden rows where its columns fill the inputs; other columns are left aside.
+    reference : pyarrow.Table, pyarrow.RecordBatch, data frame, mapping of str to array, or callable, optional
+        Data like that which the model will see; or what gives it as record batches, anew each time it
+        is called, where it does not fit in memory. Its statistics, and those of the answers to it, become
+        the baseline that ``penstock.drift`` compares live data with. Without ``golden``, its first 16
+        rows become the golden rows where its columns fill the inputs; other columns are left aside.
     metadata : mapping, optional
         JSON values, kept as they are.
     rtol, atol : float
@@ -110,8 +115,7 @@ def pack(
     if version is not None and parse_version(str(version)) is None:
         raise BundleError(f"expected a version from 1 to 999999999, got {version}")
     _check_metadata(metadata)
-    if not (reference is None or isinstance(reference, Mapping)):
-        reference = as_table(reference)
+    sample = None if reference is None else Reference.of(reference)
     source = Path(model)
     if not source.is_file():
         raise BundleError(f"{source}: expected an ONNX file, got nothing that can be read")
@@ -121,19 +125,22 @@ def pack(
     aside.mkdir()
     try:
         _copy_graph(source, aside)
-        bound = _bound(transform, golden, reference)
+        bound = _bound(transform, golden, sample)
         if bound is not None:
             bound.save(aside / TRANSFORM)
-        signature, rows = _try_out(aside / GRAPH, bound, golden, reference, rtol, atol)
-        if rows is not None:
-            rows.save(aside / _GOLDEN)
+        trial = _try_out(aside / GRAPH, bound, golden, sample, rtol, atol)
+        if trial.golden is not None:
+            trial.golden.save(aside / _GOLDEN)
+        if trial.baseline is not None:
+            trial.baseline.save(aside / BASELINE)
         manifest = Manifest(
             name=name,
             version=1,
-            signature=signature,
+            signature=trial.signature,
             files={file.relative_to(aside).as_posix(): sha256_of(file) for file in _files(aside)},
             transform=TransformFile(file=TRANSFORM, digest=bound.digest) if bound is not None else None,
-            golden=GoldenFile(file=_GOLDEN, rtol=rtol, atol=atol) if rows else None,
+            baseline=BaselineFile(file=BASELINE, digest=trial.baseline.digest) if trial.baseline else None,
+            golden=GoldenFile(file=_GOLDEN, rtol=rtol, atol=atol) if trial.golden else None,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             producer=_producer(),
             metadata=dict(metadata or {}),
@@ -160,14 +167,14 @@ def _copy_graph(source: Path, aside: Path) -> None:
     for file in external_files(source):
         check_path(file, str(source))
         origin = source.parent / file
-        if file in (GRAPH, TRANSFORM, _GOLDEN) or not origin.is_file():
+        if file in (GRAPH, TRANSFORM, BASELINE, _GOLDEN) or not origin.is_file():
             raise BundleError(f"{source}: its tensors are in {file!r}, which cannot be packed")
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, aside / file)
 
 
 def _bound(
-    transform: Transform | str | Path | None, golden: Mapping[str, Any] | None, reference: Any
+    transform: Transform | str | Path | None, golden: Mapping[str, Any] | None, reference: Reference | None
 ) -> Transform | None:
     """Return the transform with a concrete type for every column."""
     if transform is None:
@@ -176,39 +183,52 @@ def _bound(
         from penstock.transform import Transform
 
         transform = Transform.load(transform)
-    known = raw_types(reference if reference is not None else golden)
+    known = raw_types(golden if reference is None else reference.head)
     types = {column.name: known.get(column.name, "float64") for column in transform.columns}
     return transform.bind(
         {column.name: types[column.name] for column in transform.columns if column.type == "number"}
     )
 
 
+class _Trial(msgspec.Struct, frozen=True):
+    """What running a graph showed: what clients see of it, its golden rows, its baseline."""
+
+    signature: Signature
+    golden: Golden | None
+    baseline: Baseline | None
+
+
 def _try_out(
     graph: Path,
     transform: Transform | None,
     golden: Mapping[str, Any] | None,
-    reference: Any,
+    reference: Reference | None,
     rtol: float,
     atol: float,
-) -> tuple[Signature, Golden | None]:
-    """Run the graph; return the signature that clients see, and the golden rows."""
+) -> _Trial:
+    """Run the graph."""
     session = open_session(graph, "cpu")
     try:
         feed = _joined(transform, session)
-        inputs = _golden_inputs(session, feed, golden, reference)
+        inputs = _golden_inputs(session, feed, golden, None if reference is None else reference.head)
         fed = feed.run_golden(inputs) if feed and inputs else inputs
-        signature = warm_up(
+        graph_signature = warm_up(
             session, session.signature, golden=fed, max_batch_rows=max(_TRIAL_ROWS), sizes=_TRIAL_ROWS
         ).signature
-        if feed:
-            signature = feed.signature(signature)
+        signature = feed.signature(graph_signature) if feed else graph_signature
+        baseline = None
+        if reference is not None:
+            # Most bundles that are opened need none of what counts.
+            from penstock.bundle.baseline import fit_baseline
+
+            baseline = fit_baseline(session, feed, graph_signature, reference)
         if inputs is None or fed is None:
-            return signature, None
+            return _Trial(signature, None, baseline)
         try:
             outputs = session.run(fed)
         except InferenceError as error:
             raise BundleError(f"the golden rows cannot be run: {error}") from None
-        return signature, Golden(inputs=inputs, outputs=outputs, rtol=rtol, atol=atol)
+        return _Trial(signature, Golden(inputs=inputs, outputs=outputs, rtol=rtol, atol=atol), baseline)
     finally:
         session.close()
 

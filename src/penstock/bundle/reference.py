@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
 from penstock.bundle.signature import Signature, TensorSpec
@@ -20,26 +21,63 @@ if TYPE_CHECKING:
     from penstock.engine.feed import Feed
     from penstock.transform import Column
 
-__all__ = ["as_table", "inputs_from_reference", "raw_from_reference", "raw_types"]
+__all__ = ["Reference", "inputs_from_reference", "inputs_of", "raw_from_reference", "raw_types"]
 
 _log = logging.getLogger(__name__)
 _ROWS: Final = 16
+_PART_ROWS: Final = 8192
 
 
-def as_table(reference: Any) -> pa.Table:
-    """Return a table, record batch or data frame as a table.
+class Reference(msgspec.Struct, frozen=True):
+    """Data like that which a model will see.
 
-    Raises
-    ------
-    BundleError
-        When it is none of them.
+    Attributes
+    ----------
+    head : pyarrow.Table or mapping of str to array
+        Its first rows, or all.
+    batches : callable
+        Gives all of it anew, as an iterator of tables.
     """
+
+    head: Any
+    batches: Callable[[], Iterator[Any]]
+
+    @classmethod
+    def of(cls, data: Any) -> Reference:
+        """Take a table, record batch, data frame, mapping, or what gives an iterable of record batches.
+
+        Raises
+        ------
+        BundleError
+            When it is none of them, or there is no row.
+        """
+        import pyarrow as pa
+
+        if isinstance(data, Mapping):
+            return cls(data, lambda: _cut(_columns_of(data)))
+        if callable(data):
+            head = next((batch for batch in data() if len(batch)), None)
+            if head is None:
+                raise BundleError("reference: expected at least one row, got none")
+            return cls(pa.table(head), lambda: map(pa.table, data()))
+        try:
+            table = data if isinstance(data, pa.Table) else pa.table(data)
+        except (TypeError, ValueError, pa.ArrowException) as error:
+            raise BundleError(
+                f"reference: expected a table, a record batch or a data frame: {error}"
+            ) from None
+        return cls(table, lambda: _cut(table))
+
+
+def _columns_of(columns: Mapping[str, Any]) -> pa.Table:
     import pyarrow as pa
 
-    try:
-        return reference if isinstance(reference, pa.Table) else pa.table(reference)
-    except (TypeError, ValueError, pa.ArrowException) as error:
-        raise BundleError(f"reference: expected a table, a record batch or a data frame: {error}") from None
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    return pa.table({name: column for name, column in arrays.items() if column.ndim == 1})
+
+
+def _cut(table: pa.Table) -> Iterator[pa.Table]:
+    return (table.slice(first, _PART_ROWS) for first in range(0, len(table), _PART_ROWS))
 
 
 def inputs_from_reference(reference: Any, signature: Signature) -> Arrays | None:
@@ -73,7 +111,7 @@ def inputs_from_reference(reference: Any, signature: Signature) -> Arrays | None
             table = pa.table({name: column for name, column in head.items() if column.ndim == 1})
         else:
             table = reference.slice(0, _ROWS)
-        return to_inputs(_from_table(table, signature), signature)[0]
+        return to_inputs(inputs_of(table, signature), signature)[0]
     except (SignatureError, pa.ArrowException) as error:
         _log.warning("no golden rows: the reference does not fill the inputs: %s", error)
         return None
@@ -149,7 +187,8 @@ def _typed(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
         raise SignatureError(f'column "{column.name}": expected {column.type}: {error}') from None
 
 
-def _from_table(table: pa.RecordBatch | pa.Table, signature: Signature) -> Arrays:
+def inputs_of(table: pa.RecordBatch | pa.Table, signature: Signature) -> Arrays:
+    """Return the inputs of a graph that the columns of a table fill, by name or as its one matrix; cast."""
     names = table.schema.names
     first = signature.inputs[0]
     if (

@@ -78,7 +78,7 @@ def drift(
     from penstock.monitor.drift import drift as compare
 
     baseline = _baseline(reference, _names(columns), _names(exclude))
-    wanted = _wanted(baseline, _names(columns), _names(exclude))
+    wanted = _wanted(baseline, [*current], _names(columns), _names(exclude))
     report = compare(
         baseline,
         _shown(_batches([*current], wanted), "current"),
@@ -143,10 +143,26 @@ def _is_profile(path: Path) -> bool:
         return file.read(len(_MARK)) == _MARK
 
 
-def _wanted(baseline: Baseline, columns: list[str], exclude: list[str]) -> list[str]:
+def _wanted(baseline: Baseline, current: list[str], columns: list[str], exclude: list[str]) -> list[str]:
+    """Return what to compare: features, and the outputs that the data have."""
     if columns:
         return columns
-    return [f.name for f in baseline.profile if f.role != "label" and f.name not in exclude]
+    outputs = {feature.name for feature in baseline.profile if feature.role == "output"}
+    absent = outputs - set(_names_in(current)) if outputs else outputs
+    return [
+        feature.name
+        for feature in baseline.profile
+        if feature.role != "label" and feature.name not in exclude and feature.name not in absent
+    ]
+
+
+def _names_in(inputs: list[str]) -> list[str]:
+    from penstock.score.location import expand
+    from penstock.score.source import opened, recognise
+
+    place = next(iter(expand(inputs)))
+    with opened(place, recognise(place)) as reader:
+        return list(reader.schema.names)
 
 
 def _batches(inputs: list[str], columns: list[str], exclude: Sequence[str] = ()) -> Iterator[Any]:

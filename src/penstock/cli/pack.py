@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 __all__ = ["pack"]
 
-_REFERENCE_ROWS = 16
+_REFERENCE_ROWS = 8192
 
 
 def pack(
@@ -44,7 +45,7 @@ def pack(
         Path | None,
         typer.Option(
             metavar="FILE.parquet",
-            help="Data like that which the model will see; golden rows are taken from it.",
+            help="Data like that which the model will see: golden rows and the baseline come from it.",
             exists=True,
             dir_okay=False,
         ),
@@ -78,15 +79,17 @@ def pack(
     )
     path = repository / name / str(number)
     bundle = Bundle.open(path, verify=False)
+    has_baseline = bundle.manifest is not None and bundle.manifest.baseline is not None
     has_golden = bundle.manifest is not None and bundle.manifest.golden is not None
     if as_json:
         report = {"name": name, "version": number, "path": str(path), "digest": bundle.digest}
-        print(json.dumps({**report, "golden": has_golden}))
+        print(json.dumps({**report, "golden": has_golden, "baseline": has_baseline}))
         return
     print(f"packed {name} version {number}: {path}")
     print(f"digest {bundle.digest}")
     if bundle.manifest is not None and bundle.manifest.transform is not None:
         print(f"transform {bundle.manifest.transform.digest}")
+    print("baseline: " + ("kept, for penstock drift" if has_baseline else "none"))
     print("golden rows: " + ("kept, checked at every load" if has_golden else "none"))
 
 
@@ -119,14 +122,23 @@ def _golden(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected an .npz file of named arrays without pickles: {error}") from None
 
 
-def _reference(path: Path) -> Any:
+def _reference(path: Path) -> Callable[[], Iterator[Any]]:
+    """Return what reads the file batch by batch; it is looked at now, to refuse what is no Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from penstock.errors import ConfigError
 
     try:
-        with pq.ParquetFile(path) as file:
-            return next(file.iter_batches(batch_size=_REFERENCE_ROWS), None)
+        pq.ParquetFile(path, pre_buffer=False).close()
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"{path}: expected a Parquet file: {error}") from None
+
+    def batches() -> Iterator[Any]:
+        try:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                yield from file.iter_batches(batch_size=_REFERENCE_ROWS)
+        except (OSError, pa.ArrowException) as error:
+            raise ConfigError(f"{path}: the file cannot be read: {error}") from None
+
+    return batches

@@ -226,7 +226,9 @@ class _Publisher:
             f"on {names}: {model.trained_rows:,} people, {self._options.trees} trees, {took_s:.1f} s",
         )
         version = await asyncio.to_thread(self._pack, model, years)
-        self._display.step("pack", f"version {version}, with {GOLDEN_ROWS} golden rows")
+        self._display.step(
+            "pack", f"version {version}, with its transform, {GOLDEN_ROWS} golden rows and a baseline"
+        )
         return version
 
     def _pack(self, model: Classifier, years: list[int]) -> int:
