@@ -41,7 +41,7 @@ SHAPE = (16, 32)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Medians of one size, in seconds."""
+    """Medians of one size, in seconds: a record batch, a dict of arrays (text as objects), a frame."""
 
     rows: int
     sklearn_s: float
@@ -50,10 +50,14 @@ class Timing:
     frame_s: float
     limit: float
 
+    def faster(self, seconds: float) -> str:
+        """Say how many times faster than scikit-learn."""
+        return f"{self.sklearn_s / seconds:,.0f}×"
+
     @property
-    def ratio(self) -> float:
-        """How many times faster the slower of the two ways is."""
-        return self.sklearn_s / max(self.columns_s, self.record_batch_s)
+    def met(self) -> bool:
+        """Whether columns in Arrow are transformed as fast as promised."""
+        return self.sklearn_s >= self.limit * self.record_batch_s
 
 
 def median_s(work: Callable[[], object], budget_s: float, repeats: int = 5) -> float:
@@ -171,17 +175,18 @@ def main(arguments: list[str] | None = None) -> int:
     timings, transform_gb, copy_gb = time_sizes(parsed.quick)
     with tempfile.TemporaryDirectory() as scratch:
         matrix_us, raw_us = serve_raw(parsed.quick, Path(scratch))
-    header = ["rows", "scikit-learn ms", "dict ms", "record batch ms", "pandas ms", "faster", "at least", ""]
+    header = ["rows", "scikit-learn ms", "Arrow ms", "dict ms", "pandas ms", "Arrow", "dict", "pandas", ""]
     cells = [
         [
             f"{timing.rows:,}",
             f"{1e3 * timing.sklearn_s:,.2f}",
-            f"{1e3 * timing.columns_s:,.4f}",
             f"{1e3 * timing.record_batch_s:,.4f}",
+            f"{1e3 * timing.columns_s:,.4f}",
             f"{1e3 * timing.frame_s:,.4f}",
-            f"{timing.ratio:,.0f}×",
-            f"{timing.limit:,.0f}×",
-            "met" if timing.ratio >= timing.limit else "missed",
+            timing.faster(timing.record_batch_s),
+            timing.faster(timing.columns_s),
+            timing.faster(timing.frame_s),
+            f"Arrow ≥ {timing.limit:,.0f}×: {'met' if timing.met else 'missed'}",
         ]
         for timing in timings
     ]

@@ -1,6 +1,7 @@
 // Codes from numbers, and numbers from codes.
 #include <cmath>
 
+#include "transform/processor.h"
 #include "transform/step.h"
 
 namespace penstock {
@@ -75,18 +76,18 @@ Kernel code_kernel(Op op, Kind dst, Kind src) {
   switch (op) {
     case Op::kBin:
       if (dst != Kind::kCode) return nullptr;
-      if (src == Kind::kFloat) return bin<float>;
-      return src == Kind::kDouble ? bin<double> : nullptr;
+      if (src == Kind::kFloat) return vectorized<bin<float>>();
+      return src == Kind::kDouble ? vectorized<bin<double>>() : nullptr;
     case Op::kGather:
       if (src != Kind::kCode) return nullptr;
-      if (dst == Kind::kFloat) return gather<float>;
-      if (dst == Kind::kDouble) return gather<double>;
-      if (dst == Kind::kInt) return gather<int64_t>;
-      return dst == Kind::kCode ? gather<int32_t> : nullptr;
+      if (dst == Kind::kFloat) return vectorized<gather<float>>();
+      if (dst == Kind::kDouble) return vectorized<gather<double>>();
+      if (dst == Kind::kInt) return vectorized<gather<int64_t>>();
+      return dst == Kind::kCode ? vectorized<gather<int32_t>>() : nullptr;
     case Op::kEqualsCode:
       if (src != Kind::kCode) return nullptr;
-      if (dst == Kind::kFloat) return equals_code<float>;
-      return dst == Kind::kDouble ? equals_code<double> : nullptr;
+      if (dst == Kind::kFloat) return vectorized<equals_code<float>>();
+      return dst == Kind::kDouble ? vectorized<equals_code<double>>() : nullptr;
     default:
       return nullptr;
   }

@@ -1,5 +1,6 @@
 // One value of a row from another: arithmetic, missing values, clipping. IEEE operations only, so that the
 // results are the same on every machine and for every way of computing several rows at once.
+#include "transform/processor.h"
 #include "transform/step.h"
 
 namespace penstock {
@@ -125,21 +126,27 @@ void cast(const Step& step, Block* block) {
 template <typename T>
 Kernel number_kernel(const Instruction& instruction) {
   const bool wide = instruction.wide;
+  // Of two NaNs, compilers may keep either in what commutes: that is left to one piece of code.
+  if ((instruction.op == Op::kAdd || instruction.op == Op::kMultiply) &&
+      instruction.numbers[0] != instruction.numbers[0]) {
+    if (instruction.op == Op::kAdd) return wide ? arithmetic<Add, T, double> : arithmetic<Add, T, T>;
+    return wide ? arithmetic<Multiply, T, double> : arithmetic<Multiply, T, T>;
+  }
   switch (instruction.op) {
     case Op::kAdd:
-      return wide ? arithmetic<Add, T, double> : arithmetic<Add, T, T>;
+      return wide ? vectorized<arithmetic<Add, T, double>>() : vectorized<arithmetic<Add, T, T>>();
     case Op::kSubtract:
-      return wide ? arithmetic<Subtract, T, double> : arithmetic<Subtract, T, T>;
+      return wide ? vectorized<arithmetic<Subtract, T, double>>() : vectorized<arithmetic<Subtract, T, T>>();
     case Op::kMultiply:
-      return wide ? arithmetic<Multiply, T, double> : arithmetic<Multiply, T, T>;
+      return wide ? vectorized<arithmetic<Multiply, T, double>>() : vectorized<arithmetic<Multiply, T, T>>();
     case Op::kDivide:
-      return wide ? arithmetic<Divide, T, double> : arithmetic<Divide, T, T>;
+      return wide ? vectorized<arithmetic<Divide, T, double>>() : vectorized<arithmetic<Divide, T, T>>();
     case Op::kFillMissing:
-      return fill_missing<T>;
+      return vectorized<fill_missing<T>>();
     case Op::kFillEqual:
-      return fill_equal<T>;
+      return vectorized<fill_equal<T>>();
     case Op::kClip:
-      return wide ? clip<T, double> : clip<T, T>;
+      return wide ? vectorized<clip<T, double>>() : vectorized<clip<T, T>>();
     default:
       return nullptr;
   }
@@ -150,11 +157,11 @@ Kernel flag_kernel(Op op, Kind src) {
   const bool missing = op == Op::kIsMissing;
   switch (src) {
     case Kind::kFloat:
-      return missing ? is_missing_of<To, float> : is_equal<To, float>;
+      return missing ? vectorized<is_missing_of<To, float>>() : vectorized<is_equal<To, float>>();
     case Kind::kDouble:
-      return missing ? is_missing_of<To, double> : is_equal<To, double>;
+      return missing ? vectorized<is_missing_of<To, double>>() : vectorized<is_equal<To, double>>();
     case Kind::kInt:
-      return missing ? is_missing_of<To, int64_t> : is_equal<To, int64_t>;
+      return missing ? vectorized<is_missing_of<To, int64_t>>() : vectorized<is_equal<To, int64_t>>();
     case Kind::kText:
       return missing ? is_missing_of<To, std::string_view> : is_equal<To, std::string_view>;
     default:
@@ -166,13 +173,13 @@ template <typename To>
 Kernel cast_kernel(Kind src) {
   switch (src) {
     case Kind::kFloat:
-      return cast<To, float>;
+      return vectorized<cast<To, float>>();
     case Kind::kDouble:
-      return cast<To, double>;
+      return vectorized<cast<To, double>>();
     case Kind::kInt:
-      return cast<To, int64_t>;
+      return vectorized<cast<To, int64_t>>();
     case Kind::kCode:
-      return cast<To, int32_t>;
+      return vectorized<cast<To, int32_t>>();
     default:
       return nullptr;
   }

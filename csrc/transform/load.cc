@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "transform/lookup.h"
+#include "transform/processor.h"
 #include "transform/step.h"
 
 namespace penstock {
@@ -24,13 +25,24 @@ uint64_t bits_at(const uint8_t* bits, int64_t index, int64_t count) {
 }
 
 template <typename T>
+void blank(uint64_t missing, int64_t count, T* out) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    if (count == 64) {
+      for (uint64_t i = 0; i < 64; ++i) out[i] = missing >> i & 1 ? missing_value<T>() : out[i];
+      return;
+    }
+  }
+  for (; missing != 0; missing &= missing - 1) out[__builtin_ctzll(missing)] = missing_value<T>();
+}
+
+template <typename T>
 void blank_invalid(const ColumnView& column, int64_t first, int64_t n, T* out) {
   if (column.validity == nullptr) return;
   for (int64_t i = 0; i < n; i += 64) {
     const int64_t count = n - i < 64 ? n - i : 64;
     const uint64_t all = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
-    uint64_t missing = ~bits_at(column.validity, column.validity_offset + first + i, count) & all;
-    for (; missing != 0; missing &= missing - 1) out[i + __builtin_ctzll(missing)] = missing_value<T>();
+    const uint64_t missing = ~bits_at(column.validity, column.validity_offset + first + i, count) & all;
+    if (missing != 0) blank(missing, count, out + i);
   }
 }
 
@@ -246,6 +258,24 @@ Readable readable_of(const ColumnView& column) {
   }
 }
 
+constexpr int64_t kLine = 64;
+
+// Inlined by force: to a compiler a function that only prefetches does nothing, and so do calls of it.
+__attribute__((always_inline)) inline void prefetch(const char* begin, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(begin + at);
+}
+
+template <typename Offset>
+__attribute__((always_inline)) inline void prefetch_offset_texts(const ColumnView& column, int64_t first,
+                                                                 int64_t n) {
+  const auto* offsets = static_cast<const Offset*>(column.offsets) + first;
+  // These offsets came with the call before this one.
+  const auto bytes = std::min<int64_t>(offsets[n] - offsets[0], n * kLine);
+  prefetch(static_cast<const char*>(column.values) + offsets[0], bytes);
+  const int64_t more = std::min(n, column.length - first - n);
+  prefetch(reinterpret_cast<const char*>(offsets + n), (more + 1) * static_cast<int64_t>(sizeof(Offset)));
+}
+
 template <typename T>
 void load(const Step& step, Block* block) {
   T* out = block->at<T>(step.dst);
@@ -308,6 +338,32 @@ void codes_of(const ColumnView& column, const Lookup& lookup, int64_t first, int
   }
 }
 
+// Where every text of a block is short and 16 bytes of each may be read, texts need not be looked at singly.
+template <typename Offset>
+bool find_short(const ColumnView& column, const Lookup& lookup, int64_t first, int64_t n, int32_t* codes) {
+  using Unsigned = std::make_unsigned_t<Offset>;
+  const auto* offsets = static_cast<const Offset*>(column.offsets) + first;
+  const auto bytes = static_cast<Unsigned>(static_cast<const Offset*>(column.offsets)[column.length]);
+  if (column.values == nullptr || bytes < 16) return false;
+  Unsigned largest = 0, longest = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const auto begin = static_cast<Unsigned>(offsets[i]);
+    const auto length = static_cast<Unsigned>(offsets[i + 1]) - begin;
+    largest = begin > largest ? begin : largest;
+    longest = length > longest ? length : longest;
+  }
+  if (largest > bytes - 16 || longest > 16) return false;
+  lookup.find_short(static_cast<const char*>(column.values), offsets, n, codes);
+  return true;
+}
+
+void blank_codes(const ColumnView& column, int64_t first, int64_t n, int32_t missing, int32_t* codes) {
+  if (column.validity == nullptr) return;
+  for (int64_t i = 0; i < n; ++i) {
+    if (!bit_at(column.validity, column.validity_offset + first + i)) codes[i] = missing;
+  }
+}
+
 void lookup(const Step& step, Block* block) {
   const ColumnView& column = block->columns[step.integers[0]];
   int32_t* codes = block->at<int32_t>(step.dst);
@@ -319,6 +375,11 @@ void lookup(const Step& step, Block* block) {
     for (int64_t i = 0; i < block->rows; ++i) {
       codes[i] = positions[i] < 0 ? missing : remap[static_cast<size_t>(positions[i])];
     }
+  } else if ((column.layout == Layout::kText32 &&
+              find_short<int32_t>(column, *step.lookup, block->first, block->rows, codes)) ||
+             (column.layout == Layout::kText64 &&
+              find_short<int64_t>(column, *step.lookup, block->first, block->rows, codes))) {
+    blank_codes(column, block->first, block->rows, step.lookup->missing(), codes);
   } else if (step.lookup->text()) {
     codes_of<std::string_view>(column, *step.lookup, block->first, block->rows, codes);
   } else {
@@ -328,6 +389,30 @@ void lookup(const Step& step, Block* block) {
 }
 
 }  // namespace
+
+void prefetch_column(const ColumnView& column, int64_t first, int64_t n) {
+  n = std::min(n, column.length - first);
+  if (n <= 0) return;
+  switch (column.layout == Layout::kDictionary ? column.codes : column.layout) {
+    case Layout::kText32:
+      return prefetch_offset_texts<int32_t>(column, first, n);
+    case Layout::kText64:
+      return prefetch_offset_texts<int64_t>(column, first, n);
+    case Layout::kTextView:
+      return prefetch(static_cast<const char*>(column.values) + 16 * first, 16 * n);
+    case Layout::kTextRefs: {
+      const auto* texts = static_cast<const std::string_view*>(column.values) + first;
+      for (int64_t i = 0; i < n; ++i) __builtin_prefetch(texts[i].data());
+      const int64_t more = std::min(n, column.length - first - n);
+      return prefetch(reinterpret_cast<const char*>(texts + n), more * static_cast<int64_t>(sizeof *texts));
+    }
+    default: {
+      // Strided values are the rows of a matrix, which the columns beside this one bring in.
+      if (column.stride < 1 || column.stride > 8) return;
+      return prefetch(static_cast<const char*>(column.values) + first * column.stride, n * column.stride);
+    }
+  }
+}
 
 bool holds_text(const ColumnView& column) {
   const ColumnView& values = column.layout == Layout::kDictionary ? *column.dictionary : column;
@@ -347,14 +432,14 @@ void remap_dictionary(const ColumnView& dictionary, const Lookup& lookup, std::v
 }
 
 Kernel load_kernel(Op op, Kind dst) {
-  if (op == Op::kLookup) return dst == Kind::kCode ? lookup : nullptr;
+  if (op == Op::kLookup) return dst == Kind::kCode ? vectorized<lookup>() : nullptr;
   switch (dst) {
     case Kind::kFloat:
-      return load<float>;
+      return vectorized<load<float>>();
     case Kind::kDouble:
-      return load<double>;
+      return vectorized<load<double>>();
     case Kind::kInt:
-      return load<int64_t>;
+      return vectorized<load<int64_t>>();
     case Kind::kText:
       return load<std::string_view>;
     default:

@@ -1,5 +1,6 @@
 #include "transform/lookup.h"
 
+#include <array>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -208,6 +209,36 @@ void Lookup::find_all(const std::string_view* texts, int64_t count, const Readab
     codes[i] = texts[i].data() == nullptr ? missing_ : find(texts[i], readable);
   }
 }
+
+int32_t Lookup::find_from(uint64_t at, uint64_t low, uint64_t high, size_t length) const {
+  for (;; at = (at + 1) & mask_) {
+    const TextSlot& slot = text_slots_[at];
+    if (slot.text == nullptr) return kUnknown;
+    if (slot.low == low && slot.high == high && slot.length == length) return slot.code;
+  }
+}
+
+template <typename Offset>
+void Lookup::find_short(const char* data, const Offset* offsets, int64_t count, int32_t* codes) const {
+  static constexpr std::array<char, 32> kKept = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                 -1, -1, -1, -1, -1, -1, -1, -1};
+  const TextSlot* const slots = text_slots_.data();
+  const uint64_t mask = mask_, seed = seed_;
+  for (int64_t i = 0; i < count; ++i) {
+    const char* text = data + offsets[i];
+    const auto length = static_cast<size_t>(offsets[i + 1] - offsets[i]);
+    const char* kept = kKept.data() + 16 - length;
+    const Words words = {read<uint64_t>(text) & read<uint64_t>(kept),
+                         read<uint64_t>(text + 8) & read<uint64_t>(kept + 8)};
+    const uint64_t at = hash_words(words, length, seed) & mask;
+    const TextSlot& slot = slots[at];
+    const uint64_t differs = (slot.low ^ words.low) | (slot.high ^ words.high) | (slot.length ^ length);
+    const bool found = differs == 0 && slot.text != nullptr;
+    codes[i] = __builtin_expect(found, 1) ? slot.code : find_from(at, words.low, words.high, length);
+  }
+}
+template void Lookup::find_short(const char*, const int32_t*, int64_t, int32_t*) const;
+template void Lookup::find_short(const char*, const int64_t*, int64_t, int32_t*) const;
 
 template <typename T>
 void Lookup::find_all(const T* numbers, int64_t count, int32_t* codes) const {

@@ -36,12 +36,16 @@ class Lookup {
 
   // The codes of categories, kUnknown for what is none, missing() for what is missing: a null data(), NaN.
   void find_all(const std::string_view* texts, int64_t count, const Readable& readable, int32_t* codes) const;
+  // The same for texts end to end, each of at most 16 bytes and of each 16 bytes readable; none is missing.
+  template <typename Offset>
+  void find_short(const char* data, const Offset* offsets, int64_t count, int32_t* codes) const;
   template <typename T>
   void find_all(const T* numbers, int64_t count, int32_t* codes) const;
 
  private:
   int32_t find(std::string_view text, const Readable& readable) const;
   int32_t find(double number) const;
+  int32_t find_from(uint64_t at, uint64_t low, uint64_t high, size_t length) const;
 
   // Texts of up to 16 bytes are their two words; of longer ones the words are hashes, and `text` is compared.
   struct TextSlot {

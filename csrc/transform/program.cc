@@ -105,6 +105,9 @@ class Run {
         const OutputView& output = outputs_[clear.output];
         if (!output.zeroed) clear_columns(output, first, block->rows, clear.first_byte, clear.bytes);
       }
+      for (const ColumnRead& read : program_.reads) {
+        prefetch_column(columns_[read.column], first + block->capacity, block->capacity);
+      }
       for (const Step& step : program_.steps) step.kernel(step, block);
     }
   }

@@ -144,6 +144,10 @@ Kernel store_kernel(Op op, Element element);
 // Whether the values of a column are text, through its dictionary.
 bool holds_text(const ColumnView& column);
 
+// Asks for the memory of values [first, first + n) of a column, ahead of their use. Any range: what lies
+// outside the column is left out.
+void prefetch_column(const ColumnView& column, int64_t first, int64_t n);
+
 // Codes of all values of a text or number dictionary; Lookup::kUnknown where there is none.
 void remap_dictionary(const ColumnView& dictionary, const Lookup& lookup, std::vector<int32_t>* codes);
 

@@ -2,6 +2,11 @@
 #include <algorithm>
 #include <cstring>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "transform/processor.h"
 #include "transform/step.h"
 
 namespace penstock {
@@ -49,18 +54,45 @@ void convert_from(Kind kind, const std::byte* in, int64_t n, E* out) {
 }
 
 // Registers of one element type, transposed side by side into rows.
-constexpr int64_t kGroup = 8;
+constexpr int64_t kGroup = 16;
+
+// As many rows of as many columns as there are elements in 16 bytes.
+template <typename E>
+inline void transpose_tile(const E* const* columns, int64_t i, std::byte* out, int64_t row_bytes) {
+#ifdef __SSE2__
+  if constexpr (sizeof(E) == 4) {
+    __m128 a = _mm_loadu_ps(reinterpret_cast<const float*>(columns[0] + i));
+    __m128 b = _mm_loadu_ps(reinterpret_cast<const float*>(columns[1] + i));
+    __m128 c = _mm_loadu_ps(reinterpret_cast<const float*>(columns[2] + i));
+    __m128 d = _mm_loadu_ps(reinterpret_cast<const float*>(columns[3] + i));
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(reinterpret_cast<float*>(out), a);
+    _mm_storeu_ps(reinterpret_cast<float*>(out + row_bytes), b);
+    _mm_storeu_ps(reinterpret_cast<float*>(out + 2 * row_bytes), c);
+    _mm_storeu_ps(reinterpret_cast<float*>(out + 3 * row_bytes), d);
+    return;
+  }
+#endif
+  constexpr int64_t kTile = 16 / sizeof(E);
+  for (int64_t k = 0; k < kTile; ++k, out += row_bytes) {
+    E row[kTile];
+    for (int64_t j = 0; j < kTile; ++j) row[j] = columns[j][i + k];
+    std::memcpy(out, row, sizeof row);
+  }
+}
 
 template <typename E>
 void transpose(const E* const* columns, int64_t width, int64_t n, std::byte* out, int64_t row_bytes) {
+  constexpr int64_t kTile = 16 / sizeof(E);
+  const int64_t whole = width / kTile * kTile;
   int64_t i = 0;
-  if (width == kGroup) {
-    for (; i < n; ++i, out += row_bytes) {
-      E row[kGroup];
-      for (int64_t j = 0; j < kGroup; ++j) row[j] = columns[j][i];
-      std::memcpy(out, row, sizeof row);
+  for (; i + kTile <= n; i += kTile) {
+    for (int64_t j = 0; j < whole; j += kTile) {
+      transpose_tile(columns + j, i, out + j * static_cast<int64_t>(sizeof(E)), row_bytes);
     }
-    return;
+    for (int64_t k = 0; k < kTile; ++k, out += row_bytes) {
+      for (int64_t j = whole; j < width; ++j) std::memcpy(out + j * sizeof(E), &columns[j][i + k], sizeof(E));
+    }
   }
   for (; i < n; ++i, out += row_bytes) {
     for (int64_t j = 0; j < width; ++j) std::memcpy(out + j * sizeof(E), &columns[j][i], sizeof(E));
@@ -73,6 +105,18 @@ constexpr Kind kKindOf = std::is_same_v<E, float>     ? Kind::kFloat
                          : std::is_same_v<E, int64_t> ? Kind::kInt
                                                       : Kind::kCode;
 
+constexpr int64_t kPrefetched = 256;
+
+// Rows that lie far apart come late: they are asked for before there is anything to write.
+// Inlined by force: to a compiler a function that only prefetches does nothing, and so do calls of it.
+__attribute__((always_inline)) inline void prefetch_rows(const std::byte* out, int64_t bytes, int64_t n,
+                                                         int64_t row_bytes) {
+  if (bytes > kPrefetched) return;  // the processor sees where long rows go on
+  for (int64_t i = 0; i < n; ++i, out += row_bytes) {
+    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(out + at, 1);
+  }
+}
+
 template <typename E>
 void store(const Step& step, Block* block) {
   const OutputView& output = block->outputs[step.integers[0]];
@@ -80,6 +124,7 @@ void store(const Step& step, Block* block) {
   auto* out = static_cast<std::byte*>(output.data) + block->first * output.row_bytes +
               step.integers[1] * static_cast<int64_t>(sizeof(E));
   const auto width = static_cast<int64_t>(step.src.size());
+  prefetch_rows(out, width * static_cast<int64_t>(sizeof(E)), n, output.row_bytes);
   for (int64_t j = 0; j < width; j += kGroup) {
     E converted[kGroup][kBlockRows];
     const E* columns[kGroup];
@@ -131,13 +176,13 @@ Kernel store_kernel(Op op, Element element) {
   const bool plain = op == Op::kStore;
   switch (element) {
     case Element::kFloat:
-      return plain ? store<float> : store_one_hot<float>;
+      return plain ? vectorized<store<float>>() : store_one_hot<float>;
     case Element::kDouble:
-      return plain ? store<double> : store_one_hot<double>;
+      return plain ? vectorized<store<double>>() : store_one_hot<double>;
     case Element::kInt32:
-      return plain ? store<int32_t> : store_one_hot<int32_t>;
+      return plain ? vectorized<store<int32_t>>() : store_one_hot<int32_t>;
     case Element::kInt64:
-      return plain ? store<int64_t> : store_one_hot<int64_t>;
+      return plain ? vectorized<store<int64_t>>() : store_one_hot<int64_t>;
   }
   return nullptr;
 }

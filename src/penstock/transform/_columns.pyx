@@ -6,11 +6,13 @@ cimport numpy as cnp
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.math cimport NAN
 from libc.stddef cimport size_t
-from libc.stdint cimport INT64_MIN, int64_t, uint8_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uintptr_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -28,6 +30,15 @@ from penstock.transform.objects import is_missing_object, typed_array
 from penstock.transform.spec import TYPES
 
 cnp.import_array()
+
+cdef extern from "Python.h" nogil:
+    bint PyUnicode_CheckExact(PyObject* item)
+    bint PyUnicode_IS_COMPACT_ASCII(PyObject* text)
+    void* PyUnicode_DATA(PyObject* text)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject* text)
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* memory) nogil
 
 cdef extern from "<string_view>" namespace "std" nogil:
     cdef cppclass string_view:
@@ -100,6 +111,7 @@ cdef uint8_t _NUMBER = len(_NAMES) - 1
 cdef enum:
     _TYPES_AT_MOST = 32
     _NUMPY_TYPES = 32
+    _TEXTS_AHEAD = 16
 
 # What a column of one type is to a transform that wants another: as a caller has it, and as a tensor.
 cdef enum Fit:
@@ -197,6 +209,30 @@ cdef class PrefixedText:
 
 
 @cython.final
+cdef class _Held:
+    """References to the objects that texts lie in; the garbage collector need not walk over them."""
+
+    cdef PyObject** items
+    cdef int64_t count
+
+    def __cinit__(self, int64_t at_most):
+        self.items = <PyObject**>malloc(sizeof(PyObject*) * (at_most + 1))
+        if self.items == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef int64_t i
+        for i in range(self.count):
+            Py_XDECREF(self.items[i])
+        free(self.items)
+
+    cdef void hold(self, PyObject* item) noexcept:
+        Py_INCREF(<object>item)
+        self.items[self.count] = item
+        self.count += 1
+
+
+@cython.final
 cdef class _Chunk:
     """One Arrow array that this side has to release."""
 
@@ -267,6 +303,8 @@ cdef class Binder:
     # Of the Arrow schema that came last: all names, and the place of each column of the transform among them.
     cdef vector[string] seen
     cdef vector[int64_t] place
+    # The pyarrow schema that came last, and its capsule.
+    cdef tuple known
 
     def __init__(self, names, types, *, bint tensors=False):
         self.names = tuple(names)
@@ -515,44 +553,47 @@ cdef class Binder:
         cdef ColumnView* view = &columns.views[i]
         cdef int64_t rows = cnp.PyArray_DIM(array, 0)
         cdef string_view* texts = <string_view*>columns.arena.allocate(sizeof(string_view) * (rows + 1))
-        cdef list held = [None] * rows
+        cdef _Held held = _Held(rows)
         cdef const char* data = cnp.PyArray_BYTES(array)
         cdef int64_t stride = cnp.PyArray_STRIDE(array, 0)
-        cdef const char* text
-        cdef Py_ssize_t size = 0
-        cdef PyObject* pointer
-        cdef object item
+        cdef PyObject* item
         cdef int64_t row
         for row in range(rows):
-            pointer = (<PyObject**>(data + row * stride))[0]
-            item = None if pointer == NULL else <object>pointer
-            if isinstance(item, str):
-                try:
-                    text = PyUnicode_AsUTF8AndSize(item, &size)
-                except UnicodeEncodeError:
-                    raise SignatureError(
-                        f'column "{self.names[i]}", row {row}: not valid UTF-8'
-                    ) from None
-            elif isinstance(item, bytes):
-                text = PyBytes_AS_STRING(item)
-                size = PyBytes_GET_SIZE(item)
-            elif item is None or is_missing_object(item):
-                texts[row] = string_view()
-                continue
-            else:
-                raise SignatureError(
-                    f'column "{self.names[i]}", row {row}: expected str, bytes or None, '
-                    f"got {_class_name(item)}"
+            if row + _TEXTS_AHEAD < rows:
+                prefetch((<PyObject**>(data + (row + _TEXTS_AHEAD) * stride))[0])
+            item = (<PyObject**>(data + row * stride))[0]
+            if item != NULL and PyUnicode_CheckExact(item) and PyUnicode_IS_COMPACT_ASCII(item):
+                texts[row] = string_view(
+                    <const char*>PyUnicode_DATA(item), <size_t>PyUnicode_GET_LENGTH(item)
                 )
-            texts[row] = string_view(text, <size_t>size)
+            else:
+                texts[row] = self._text_of(i, row, None if item == NULL else <object>item)
             # The array is the caller's: it may let go of the text while a program runs.
-            held[row] = item
+            if texts[row].data() != NULL:
+                held.hold(item)
         columns.owners.append(held)
         view.layout = Layout.kTextRefs
         view.length = rows
         view.values = texts
         view.stride = sizeof(string_view)
         return <uint8_t>ColumnType.kString
+
+    cdef string_view _text_of(self, Py_ssize_t i, int64_t row, object item) except *:
+        cdef const char* text
+        cdef Py_ssize_t size = 0
+        if isinstance(item, str):
+            try:
+                text = PyUnicode_AsUTF8AndSize(item, &size)
+            except UnicodeEncodeError:
+                raise SignatureError(f'column "{self.names[i]}", row {row}: not valid UTF-8') from None
+            return string_view(text, <size_t>size)
+        if isinstance(item, bytes):
+            return string_view(PyBytes_AS_STRING(item), <size_t>PyBytes_GET_SIZE(item))
+        if item is None or is_missing_object(item):
+            return string_view()
+        raise SignatureError(
+            f'column "{self.names[i]}", row {row}: expected str, bytes or None, got {_class_name(item)}'
+        )
 
     cdef uint8_t _bind_prefixed(self, Columns columns, Py_ssize_t i, PrefixedText text) except 255:
         if self.want[i] != <uint8_t>ColumnType.kString:
@@ -639,6 +680,20 @@ cdef class Binder:
         return _wrong_type(self.names[i], self.want[i], type_name(schema[0]).decode(errors="replace"))
 
     cdef Columns _bind_batch(self, object batch):
+        cdef _Chunk chunk
+        cdef tuple known
+        pyarrow = sys.modules.get("pyarrow")
+        if pyarrow is not None and type(batch) is pyarrow.RecordBatch and getattr(batch, "is_cpu", True):
+            # Most of what an export costs is the schema, and batches of one kind come one after another.
+            known = self.known
+            if known is None or not known[0].equals(batch.schema):
+                known = (batch.schema, batch.schema.__arrow_c_schema__())
+                self.known = known
+            chunk = _Chunk()
+            batch._export_to_c(<uintptr_t>&chunk.array)
+            return self._bind_struct(
+                <ArrowSchema*>PyCapsule_GetPointer(known[1], "arrow_schema"), &chunk.array, chunk
+            )
         schema_capsule, array_capsule = batch.__arrow_c_array__()
         cdef ArrowSchema* schema = <ArrowSchema*>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
         cdef ArrowArray* array = <ArrowArray*>PyCapsule_GetPointer(array_capsule, "arrow_array")
