@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penstock.cli.data import read_batches
+
 if TYPE_CHECKING:
     from penstock.monitor.baseline import Baseline
     from penstock.monitor.report import DriftReport
 
 __all__ = ["drift"]
 
-_BATCH_ROWS = 65_536
 _LINE_EVERY_S = 5.0
 _MARK = b"penstock profile"
 
@@ -167,28 +168,9 @@ def _names_in(inputs: list[str]) -> list[str]:
 
 def _batches(inputs: list[str], columns: list[str], exclude: Sequence[str] = ()) -> Iterator[Any]:
     """Yield the record batches of files; all columns that can be compared where none is named."""
-    import pyarrow as pa
-
-    from penstock.errors import SignatureError
     from penstock.score.location import expand
-    from penstock.score.source import opened, recognise
 
-    types: dict[str, Any] = {}
-    for place in expand(inputs):
-        try:
-            with opened(place, recognise(place), types) as reader:
-                columns = columns or _comparable(reader.schema, exclude)
-                for name in columns:
-                    if name not in reader.schema.names:
-                        have = ", ".join(reader.schema.names)
-                        raise SignatureError(f'missing column "{name}"; the file has: {have}')
-                # What the first file's columns are, those of a later CSV file are too.
-                types = types or {name: reader.schema.field(name).type for name in columns}
-                yield from reader.batches(None, columns, _BATCH_ROWS)
-        except SignatureError as error:
-            raise SignatureError(f"{place.name}: {error}") from None
-        except (pa.ArrowException, OSError) as error:
-            raise SignatureError(f"{place.name}: cannot be read: {error}") from None
+    return read_batches(expand(inputs), lambda schema: columns or _comparable(schema, exclude))
 
 
 def _comparable(schema: Any, exclude: Sequence[str]) -> list[str]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penstock.cli.data import read_batches
+
 if TYPE_CHECKING:
     from penstock.transform.fit import Fitted
     from penstock.transform.fit.recipe import Recipe
 
 __all__ = ["fit"]
 
-_BATCH_ROWS = 65_536
 _LINE_EVERY_S = 5.0
 _UPDATE_EVERY_S = 0.1
 
@@ -77,36 +78,14 @@ def _read_recipe(path: Path) -> Recipe:
 
 def _batches(recipe: Recipe, target: str | None, inputs: list[str]) -> Callable[[], Iterator[Any]]:
     """Return what reads the columns that are needed, from the first file to the last, each time."""
-    import pyarrow as pa
-
-    from penstock.errors import SignatureError
     from penstock.score.location import expand
-    from penstock.score.source import opened, recognise
     from penstock.transform.fit.chain import columns_needed
 
     columns = list(dict.fromkeys(name for feature in recipe.features for name in columns_needed(feature)))
     if target is not None and target not in columns:
         columns.append(target)
     places = expand(inputs)
-
-    def batches() -> Iterator[Any]:
-        types: dict[str, Any] = {}
-        for place in places:
-            try:
-                with opened(place, recognise(place), types) as reader:
-                    for name in columns:
-                        if name not in reader.schema.names:
-                            have = ", ".join(reader.schema.names)
-                            raise SignatureError(f'missing column "{name}"; the file has: {have}')
-                    # What the first file's columns are, those of a later CSV file are too.
-                    types = types or {name: reader.schema.field(name).type for name in columns}
-                    yield from reader.batches(None, columns, _BATCH_ROWS)
-            except SignatureError as error:
-                raise SignatureError(f"{place.name}: {error}") from None
-            except (pa.ArrowException, OSError) as error:
-                raise SignatureError(f"{place.name}: cannot be read: {error}") from None
-
-    return batches
+    return lambda: read_batches(places, lambda schema: columns)
 
 
 @contextmanager
