@@ -7,7 +7,6 @@ looked at only when the caller has loaded it; what is done with it: arrow.py.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from penstock.bundle.signature import (
 from penstock.engine.arrow import arrow_array, arrow_matrix
 from penstock.engine.session import Arrays
 from penstock.errors import SignatureError
+from penstock.imports import imported
 
 __all__ = ["to_inputs"]
 
@@ -89,7 +89,7 @@ def _rows(inputs: Arrays) -> int:
 
 
 def _named(columns: Any, signature: Signature) -> Mapping[str, Any]:
-    arrow = sys.modules.get("pyarrow")
+    arrow = imported("pyarrow")
     if arrow is not None and isinstance(columns, arrow.RecordBatch | arrow.Table):
         return _from_arrow(columns, signature)
     if isinstance(columns, Mapping):
@@ -111,7 +111,7 @@ def _typed(value: Any, spec: TensorSpec) -> _Array:
     """Return the value as an array of the declared dtype, or refuse."""
     if isinstance(value, list | tuple | str | bytes | int | float):
         return _converted(value, spec)
-    masked = sys.modules.get("numpy.ma")
+    masked = imported("numpy.ma")
     if masked is not None and isinstance(value, masked.MaskedArray):
         raise SignatureError(f'input "{spec.name}": expected a plain array, got a masked one; fill it first')
     array = np.asarray(value)

@@ -6,7 +6,6 @@ Read next: profiler.py, edges.py, drift.py.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import BundleError, ConfigError
+from penstock.imports import imported
 from penstock.monitor.categories import CategoryCounter
 from penstock.monitor.edges import choose_edges
 from penstock.monitor.encoding import digest_of
@@ -216,7 +216,7 @@ def _from_arrow(data: Any) -> pa.Table:
         return data
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
-    pandas = sys.modules.get("pandas")
+    pandas = imported("pandas")
     try:
         if pandas is not None and isinstance(data, pandas.DataFrame):
             return pa.Table.from_pandas(data, preserve_index=False)

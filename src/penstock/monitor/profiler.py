@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import ConfigError
+from penstock.imports import imported
 from penstock.monitor import distinct
 from penstock.monitor._accumulator import Accumulator
 from penstock.monitor.profile import FeatureProfile, Profile
@@ -82,7 +82,7 @@ class Profiler:
         if type(data) is np.ndarray and data.dtype in _FLOATS and data.ndim == 2 and self._only_numeric:
             self._accumulator.update_matrix(np.require(data, requirements="A"))
             return
-        arrow = sys.modules.get("pyarrow")
+        arrow = imported("pyarrow")
         if arrow is not None and isinstance(data, arrow.RecordBatchReader):
             for batch in data:
                 self.update(batch)

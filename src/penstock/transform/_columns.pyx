@@ -19,12 +19,12 @@ from libcpp.vector cimport vector
 
 from penstock.transform._columns cimport Arena, ColumnView, Layout
 
-import sys
 from collections.abc import Mapping
 
 import numpy as np
 
 from penstock.errors import SignatureError
+from penstock.imports import imported
 from penstock.transform.frames import array_from_pandas, column_arrays, in_one_piece
 from penstock.transform.objects import is_missing_object, typed_array
 from penstock.transform.spec import TYPES
@@ -320,7 +320,7 @@ cdef class Binder:
             return [self.bind_mapping(data)]
         if isinstance(data, np.ndarray):
             return [self._bind_matrix(data)]
-        pandas = sys.modules.get("pandas")
+        pandas = imported("pandas")
         if pandas is not None and isinstance(data, pandas.DataFrame):
             return [self._bind_frame(data)]
         if hasattr(data, "__arrow_c_array__"):
@@ -448,7 +448,7 @@ cdef class Binder:
             return self._bind_prefixed(columns, i, value)
         if isinstance(value, list | tuple):
             return self._bind_list(columns, i, value)
-        pandas = sys.modules.get("pandas")
+        pandas = imported("pandas")
         if pandas is not None:
             if isinstance(value, pandas.Series | pandas.Index):
                 value = value.array
@@ -458,7 +458,7 @@ cdef class Binder:
             return self._bind_arrow(columns, i, value)
         if hasattr(value, "__arrow_c_stream__"):
             return self._bind_arrow(columns, i, in_one_piece(value))
-        masked = sys.modules.get("numpy.ma")
+        masked = imported("numpy.ma")
         if masked is not None and isinstance(value, masked.MaskedArray):
             raise SignatureError(
                 f'column "{self.names[i]}": expected a plain array, got a masked one; fill it first'
@@ -618,7 +618,7 @@ cdef class Binder:
 
     cdef Columns _bind_matrix(self, object matrix):
         if type(matrix) is not np.ndarray:
-            masked = sys.modules.get("numpy.ma")
+            masked = imported("numpy.ma")
             if masked is not None and isinstance(matrix, masked.MaskedArray):
                 raise SignatureError("expected a plain array, got a masked one; fill it first")
             matrix = np.asarray(matrix)
@@ -682,7 +682,7 @@ cdef class Binder:
     cdef Columns _bind_batch(self, object batch):
         cdef _Chunk chunk
         cdef tuple known
-        pyarrow = sys.modules.get("pyarrow")
+        pyarrow = imported("pyarrow")
         if pyarrow is not None and type(batch) is pyarrow.RecordBatch and getattr(batch, "is_cpu", True):
             # Most of what an export costs is the schema, and batches of one kind come one after another.
             known = self.known

@@ -6,13 +6,13 @@ Text is bound without this module, in _columns.pyx.
 from __future__ import annotations
 
 import datetime
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import SignatureError
+from penstock.imports import imported
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +28,7 @@ def is_missing_object(item: object) -> bool:
         return bool(item != item)
     if isinstance(item, np.datetime64):
         return bool(np.isnat(item))
-    pandas = sys.modules.get("pandas")
+    pandas = imported("pandas")
     return pandas is not None and (item is pandas.NA or item is pandas.NaT)
 
 
