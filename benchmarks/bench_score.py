@@ -147,7 +147,7 @@ def python(program: str, *arguments: str) -> str:
 
 def measure_speed(folder: Path, quick: bool, rounds: int) -> Table:
     scale = 20 if quick else 1
-    graphs = {"gbdt": make_model(), "mlp": make_mlp()}
+    graphs = {"gbdt": make_model(), "mlp-256-128": make_mlp((256, 128)), "mlp-64-32": make_mlp()}
     for name, graph in graphs.items():
         bundle = folder / "models" / name / "1"
         bundle.mkdir(parents=True)
@@ -156,6 +156,7 @@ def measure_speed(folder: Path, quick: bool, rounds: int) -> Table:
     files = {
         "default": write_rows(folder / "default.parquet", rows),
         "plain": write_rows(folder / "plain.parquet", rows, compression="none", use_dictionary=False),
+        "half": write_rows(folder / "half.parquet", rows[: len(rows) // 2]),
         "short": write_rows(folder / "short.parquet", rows[: len(rows) // 4]),
     }
     cores = len(os.sched_getaffinity(0))
@@ -163,9 +164,11 @@ def measure_speed(folder: Path, quick: bool, rounds: int) -> Table:
     cases = [
         Case("gbdt", 1, len(rows) // 4, "short", {}, "snappy, dictionaries"),
         Case("gbdt", cores, len(rows) // 4, "short", {}, "snappy, dictionaries"),
-        Case("mlp", 1, len(rows), "default", {}, "snappy, dictionaries"),
-        Case("mlp", 1, len(rows), "plain", {}, "not compressed, no dictionaries"),
-        Case("mlp", 1, len(rows), "plain", no_digests, "not compressed, no dictionaries, no digests"),
+        Case("mlp-256-128", 1, len(rows) // 2, "half", {}, "snappy, dictionaries"),
+        Case("mlp-256-128", cores, len(rows) // 2, "half", {}, "snappy, dictionaries"),
+        Case("mlp-64-32", 1, len(rows), "default", {}, "snappy, dictionaries"),
+        Case("mlp-64-32", 1, len(rows), "plain", {}, "not compressed, no dictionaries"),
+        Case("mlp-64-32", 1, len(rows), "plain", no_digests, "not compressed, no dictionaries, no digests"),
     ]
     table = Table(
         "model", "threads", "rows", "Parquet", "bare rows/s", "penstock rows/s", "share", "verdict",

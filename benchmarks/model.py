@@ -118,16 +118,17 @@ def make_identity() -> Path:
     return path
 
 
-def make_mlp(seed: int = 7) -> Path:
-    """Return the path of a small dense model over the same rows: layers of 64, 32 and 1, one score a row."""
+def make_mlp(hidden: tuple[int, int] = (64, 32), seed: int = 7) -> Path:
+    """Return the path of a dense model over the same rows: two hidden layers, then one score a row."""
     from onnx import TensorProto, helper, numpy_helper, save
 
-    path = build_dir() / f"mlp-64-32-1-{seed}.onnx"
+    wide, narrow = hidden
+    path = build_dir() / f"mlp-{wide}-{narrow}-1-{seed}.onnx"
     if path.exists():
         return path
     random = np.random.default_rng(seed)
     nodes, weights, last = [], [], INPUT
-    for layer, (width, following) in enumerate([(FEATURES, 64), (64, 32), (32, 1)]):
+    for layer, (width, following) in enumerate([(FEATURES, wide), (wide, narrow), (narrow, 1)]):
         matrix = random.normal(size=(width, following)) / np.sqrt(width)
         weights += [numpy_helper.from_array(matrix.astype("f4"), f"w{layer}")]
         weights += [numpy_helper.from_array(random.normal(size=following).astype("f4"), f"b{layer}")]

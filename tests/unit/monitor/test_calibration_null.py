@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -34,6 +35,9 @@ LAWS: dict[str, Draw] = {
 
 SIZES = [(50, 50), (2000, 100), (100, 2000), (50, 5000), (5000, 5000)]
 LARGE = [(50_000, 50_000), (50_000, 500), (500, 50_000)]
+
+# PENSTOCK_THOROUGH=1: a quarter of an hour, which finds what is wrong far out in the tail.
+THOROUGH = os.environ.get("PENSTOCK_THOROUGH") == "1"
 
 
 def pair_of(draw: Draw, random: np.random.Generator, n: int, m: int) -> Pair:
@@ -71,9 +75,9 @@ def test_every_check_keeps_its_level(law: str, n: int, m: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize(("n", "m"), SIZES + LARGE)
+@pytest.mark.parametrize(("n", "m"), SIZES + LARGE if THOROUGH else LARGE)
 def test_every_check_keeps_its_level_far_out(law: str, n: int, m: int) -> None:
-    repeats = int(np.clip(8e6 / (n + m), 300, 4000))
+    repeats = int(np.clip(8e6 / (n + m), 300, 4000)) if THOROUGH else 40
     for name, values in p_values(LAWS[law], n, m, repeats, seed=2 * (n + m)).items():
         for level in (0.1, 0.01, 0.001):
             assert_kept(int((values <= level).sum()), repeats, level, (name, level), slack=1.15)
