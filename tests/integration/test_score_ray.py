@@ -52,7 +52,9 @@ def run(options: dict[str, object], kill: bool = False) -> dict[str, object]:
         capture_output=True, text=True, timeout=240, env=os.environ,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
-    outcome: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    # Ray prints lines of its own, whenever it likes.
+    answer = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+    outcome: dict[str, object] = json.loads(answer)
     return outcome
 
 
