@@ -22,7 +22,7 @@ pytestmark = [
 
 # Ray is told to keep to this machine; it starts and ends its processes itself.
 PROGRAM = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 import ray
 import penstock.score.ray as cluster
@@ -31,11 +31,13 @@ options, kill = json.loads(sys.argv[1]), sys.argv[2] == "kill"
 ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
 killed = []
 def tell(progress):
-    # A file that is being written has the number of its process in its name.
-    for name in os.listdir(options["out"] + "/_run/aside") if kill and not killed else []:
-        killed.append(int(name.partition("-")[0]))
-        os.kill(killed[0], signal.SIGKILL)
-        break
+    # A file that is being written has the number of its process in its name; there is none for moments.
+    end = time.monotonic() + 5
+    while kill and not killed and time.monotonic() < end:
+        for name in os.listdir(options["out"] + "/_run/aside"):
+            killed.append(int(name.partition("-")[0]))
+            os.kill(killed[0], signal.SIGKILL)
+            break
 try:
     report = cluster.score(actors=2, progress=tell, **options)
     print(json.dumps({"report": report.to_dict(), "killed": killed}))
