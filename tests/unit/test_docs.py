@@ -145,7 +145,9 @@ def test_transforms_guide_runs_as_written(reader: Reader) -> None:
 
 
 def test_monitoring_guide_runs_as_written(reader: Reader) -> None:
-    reader.follow("docs/monitoring.md")
+    printed = reader.follow("docs/monitoring.md")
+    assert printed[0].startswith("age ")
+    assert (reader.folder / "report.html").is_file()
 
 
 def test_transforms_guide_lists_every_step_and_key() -> None:

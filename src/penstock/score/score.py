@@ -121,8 +121,7 @@ def score(
     -----
     Memory does not grow with the number of rows. Units that are done stay done, whatever ends the
     run; ``_SUCCESS`` is written when all are. The allocator of this process is set for it
-    (:func:`~penstock.score.memory.settle_allocator`). Sessions of ONNX Runtime in this process share the
-    number of threads that the first of them had.
+    (:func:`~penstock.score.memory.settle_allocator`).
     """
     if on_error not in ("stop", "skip"):
         raise ConfigError(f'on_error: expected "stop" or "skip", got "{on_error}"')

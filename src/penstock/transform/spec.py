@@ -1,7 +1,7 @@
 """The definition of a transform: operations over named, typed columns, and their fitted parameters.
 
 Data, not code: JSON for the operations, Arrow arrays for the parameters, one
-file, one digest. What each operation means: operations.py. Read next: transform.py.
+file, one digest. What each operation means: operations/. Read next: transform.py.
 """
 
 from __future__ import annotations

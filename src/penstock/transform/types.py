@@ -1,6 +1,6 @@
 """Types of values, and the type that an operation computes in: scikit-learn's.
 
-Read next: operations.py.
+Read next: operations/.
 """
 
 from __future__ import annotations

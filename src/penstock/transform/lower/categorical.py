@@ -1,6 +1,6 @@
 """Lowering of what maps values to codes: categories, bins, buckets.
 
-What each operation means: operations.py. Read next: combination.py.
+What each operation means: operations/. Read next: combination.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lowering of what computes with several columns of a row.
 
-What each operation means: operations.py. Read next: outputs.py.
+What each operation means: operations/. Read next: outputs.py.
 """
 
 from __future__ import annotations

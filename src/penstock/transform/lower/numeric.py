@@ -1,6 +1,6 @@
 """Lowering of what is computed element by element.
 
-What each operation means: operations.py. Read next: categorical.py.
+What each operation means: operations/. Read next: categorical.py.
 """
 
 from __future__ import annotations
