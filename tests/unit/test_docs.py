@@ -16,7 +16,20 @@ import msgspec
 import pytest
 from serving import wait_until
 
-from penstock.config import Config, LimitsConfig, ModelConfig, ServerConfig, TlsConfig, parse_config
+from penstock.config import (
+    Config,
+    FeedbackConfig,
+    LimitsConfig,
+    LogConfig,
+    ModelConfig,
+    ModelMonitorConfig,
+    MonitorConfig,
+    RuleConfig,
+    ServerConfig,
+    SinkConfig,
+    TlsConfig,
+    parse_config,
+)
 from penstock.serve.metrics import EngineCollector
 from penstock.transform.steps import STEPS
 
@@ -173,8 +186,16 @@ SECTIONS = {
     "server": ServerConfig,
     "server.tls": TlsConfig,
     "server.limits": LimitsConfig,
+    "monitor": MonitorConfig,
+    "monitor.sinks.NAME": SinkConfig,
     "models.NAME": ModelConfig,
+    "models.NAME.monitor": ModelMonitorConfig,
+    "models.NAME.monitor.rules.COLUMN": RuleConfig,
+    "models.NAME.monitor.log": LogConfig,
+    "models.NAME.monitor.feedback": FeedbackConfig,
 }
+TABLES = {section.split(".")[-1].lower() for section in SECTIONS} | {"sinks", "rules"} - {"name", "column"}
+"""Keys that are tables of their own."""
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_rows": "rows", "_threads": "threads"}
 
 
@@ -188,28 +209,29 @@ def documented(section: str) -> dict[str, tuple[str, str, str]]:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_configuration_page_lists_every_key_with_its_default_and_unit(section: str) -> None:
     told = documented(section)
-    fields = [
-        field for field in msgspec.structs.fields(SECTIONS[section]) if field.name not in ("tls", "limits")
-    ]
+    fields = [field for field in msgspec.structs.fields(SECTIONS[section]) if field.name not in TABLES]
     assert list(told) == [field.name for field in fields]
     for field in fields:
         default, unit, meaning = told[field.name]
-        assert default == shown(field.default), field.name
+        assert default == shown(field), field.name
         assert meaning.endswith("."), field.name
         for suffix, expected in UNITS.items():
             if field.name.endswith(suffix):
                 assert unit == expected, field.name
 
 
-def shown(default: object) -> str:
+def shown(field: Any) -> str:
     """Return a default as the page writes it."""
+    default = field.default
     if default is msgspec.NODEFAULT:
-        return "required"
+        if field.default_factory is msgspec.NODEFAULT:
+            return "required"
+        default = field.default_factory()
     return "none" if default is None else json.dumps(default)
 
 
 def test_configuration_page_has_every_section() -> None:
-    nested = {"server": ServerConfig, "models": ModelConfig}
+    nested = {"server": ServerConfig, "monitor": MonitorConfig, "models": ModelConfig}
     assert {field.name for field in msgspec.structs.fields(Config)} == set(nested)
     assert set(re.findall(r"^## \[(.+)\]$", read("docs/configuration.md"), re.MULTILINE)) == set(SECTIONS)
 

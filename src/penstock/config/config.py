@@ -10,10 +10,12 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
+from penstock.config.monitor import ModelMonitorConfig, MonitorConfig
+from penstock.config.settings import NonNegative, NonNegativeReal, Positive, PositiveReal, Settings
 from penstock.errors import ConfigError
 
 __all__ = [
@@ -26,17 +28,7 @@ __all__ = [
     "read_config",
 ]
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NonNegative = Annotated[int, msgspec.Meta(ge=0)]
-PositiveReal = Annotated[float, msgspec.Meta(gt=0)]
-NonNegativeReal = Annotated[float, msgspec.Meta(ge=0)]
-
-
-class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every settings struct: immutable, keyword-only, closed."""
-
-
-class TlsConfig(_Settings, frozen=True, kw_only=True):
+class TlsConfig(Settings, frozen=True, kw_only=True):
     """Transport security of the gRPC port; paths of PEM files."""
 
     certificate: str
@@ -45,7 +37,7 @@ class TlsConfig(_Settings, frozen=True, kw_only=True):
     """Authority that client certificates must be signed by; set, it makes the port mutual TLS."""
 
 
-class LimitsConfig(_Settings, frozen=True, kw_only=True):
+class LimitsConfig(Settings, frozen=True, kw_only=True):
     """What one client may ask of the gRPC port before it is cut off."""
 
     connections: Positive = 20_000
@@ -62,7 +54,7 @@ class LimitsConfig(_Settings, frozen=True, kw_only=True):
     """A busy connection that neither reads nor writes for this time is probed, then closed."""
 
 
-class ServerConfig(_Settings, frozen=True, kw_only=True):
+class ServerConfig(Settings, frozen=True, kw_only=True):
     """The process: its addresses, its front and its limits."""
 
     repository: str = "models"
@@ -83,7 +75,7 @@ class ServerConfig(_Settings, frozen=True, kw_only=True):
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
 
 
-class ModelConfig(_Settings, frozen=True, kw_only=True):
+class ModelConfig(Settings, frozen=True, kw_only=True):
     """One deployment: which version it serves, and how it batches."""
 
     version: Positive | None = None
@@ -97,12 +89,14 @@ class ModelConfig(_Settings, frozen=True, kw_only=True):
     device: Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     promote_after_ms: PositiveReal = 500.0
     """A request of a lower priority that waited this long a level is served with the highest."""
+    monitor: ModelMonitorConfig = msgspec.field(default_factory=ModelMonitorConfig)
 
 
-class Config(_Settings, frozen=True, kw_only=True):
+class Config(Settings, frozen=True, kw_only=True):
     """Everything that an operator can set."""
 
     server: ServerConfig = msgspec.field(default_factory=ServerConfig)
+    monitor: MonitorConfig = msgspec.field(default_factory=MonitorConfig)
     models: dict[str, ModelConfig] = msgspec.field(default_factory=dict)
 
     def model(self, name: str) -> ModelConfig:
@@ -113,15 +107,19 @@ class Config(_Settings, frozen=True, kw_only=True):
 _DEFAULT_MODEL = ModelConfig()
 
 
-def _struct_at(path: str) -> type[_Settings]:
-    """Return the struct that holds the keys at a ``$.server.tls``-like path."""
-    parts = [part for part in path.removeprefix("$").split(".") if part]
-    if not parts:
-        return Config
-    if parts[0].startswith("models"):
-        return ModelConfig
-    structs: dict[str, type[_Settings]] = {"tls": TlsConfig, "limits": LimitsConfig}
-    return structs.get(parts[-1], ServerConfig)
+def _struct_at(path: str) -> type[Settings]:
+    """Return the struct that holds the keys at a ``$.models[...].monitor``-like path."""
+    found: type[Settings] = Config
+    for name in path.replace("[...]", "").split(".")[1:]:
+        found = _struct_in(get_type_hints(found)[name]) or found
+    return found
+
+
+def _struct_in(hint: Any) -> type[Settings] | None:
+    """Return the struct in a type such as ``dict[str, Struct]`` or ``Struct | None``."""
+    if isinstance(hint, type) and issubclass(hint, Settings):
+        return hint
+    return next(filter(None, map(_struct_in, get_args(hint))), None)
 
 
 def _explain(error: msgspec.ValidationError, source: str) -> str:
