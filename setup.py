@@ -127,7 +127,12 @@ def extensions() -> list[Extension]:
             ],
             flags=ARITHMETIC,
         ),
+        extension(
+            "penstock.monitor.log._log",
+            [*native("monitor/log"), "csrc/transform/hash.cc", "csrc/wire/protobuf.cc"],
+        ),
         extension("penstock.monitor.detectors._detectors", native("monitor/detectors"), flags=ARITHMETIC),
+        extension("penstock.monitor.rules._rules", [*native("monitor/rules"), "csrc/columns/values.cc"]),
     ]
     if sys.platform != "linux" or os.environ.get("PENSTOCK_FRONT") == "0":
         return found

@@ -62,11 +62,11 @@ class ServerProcess:
     def __init__(self, repository: Path, front: str, **settings: Any) -> None:
         """Start and wait until ready.
 
-        ``settings`` are keys of ``[server]``, but for ``models``, which holds ``[models.*]``.
+        ``settings`` are keys of ``[server]``, but for ``models``, which holds ``[models.*]``, and ``monitor``.
         """
-        models = settings.pop("models", {})
+        models, monitor = settings.pop("models", {}), settings.pop("monitor", {})
         server = {"repository": str(repository), "front": front, "grpc": "127.0.0.1:0", "http": "127.0.0.1:0"}
-        config = {"server": server | settings, "models": models}
+        config = {"server": server | settings, "monitor": monitor, "models": models}
         self._stdout = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(

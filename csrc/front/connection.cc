@@ -490,10 +490,11 @@ void Connection::infer(Stream* stream) {
   if (!status.ok()) return refuse(stream, std::move(status), request.model_name);
 
   RequestHints hints;
+  Refusal refusal{RefusalReason::kParameter};
   status = read_hints(request, &hints);
-  if (status.ok()) status = bind_request(request, call->target->signature(), &call->bound);
+  if (status.ok()) status = bind_request(request, call->target->signature(), &call->bound, &refusal);
   if (!status.ok()) {
-    call->target->count(status.code);
+    call->target->refuse(refusal);
     return fail(stream, std::move(status), request.model_name);
   }
   call->id = request.id;

@@ -43,6 +43,7 @@ class InferCall : public Request {
 
   void deliver(const BatchOutputs& outputs, int64_t first_row) override;
   void fail(const Status& status) override;
+  std::string_view client_id() const override { return id; }
 
   // Only the loop's thread looks at these until the call is submitted and after it is answered.
   Stream* stream = nullptr;  // null once the client has gone

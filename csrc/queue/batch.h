@@ -37,6 +37,8 @@ class Batch {
   size_t request_count() const { return requests_.size(); }
   const BatchDecision& decision() const { return decision_; }
   const std::vector<BatchInput>& inputs() const { return inputs_; }
+  // In the order of their rows; empty once it is answered.
+  const std::vector<Request*>& requests() const { return requests_; }
 
   // Slices the outputs, encodes and sends each answer, and teaches the target what the batch cost.
   // `outputs` needs its columns only; the rest is filled in. Called without the GIL.

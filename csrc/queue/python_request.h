@@ -3,6 +3,9 @@
 #ifndef PENSTOCK_QUEUE_PYTHON_REQUEST_H_
 #define PENSTOCK_QUEUE_PYTHON_REQUEST_H_
 
+#include <string>
+#include <string_view>
+
 #include "queue/request.h"
 
 namespace penstock {
@@ -24,6 +27,9 @@ class PythonRequest : public Request {
     delete this;
   }
   bool needs_gil() const override { return true; }
+  std::string_view client_id() const override { return id; }
+
+  std::string id;  // set before it is submitted
 
  private:
   void* const ticket_;

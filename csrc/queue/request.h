@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "queue/clock.h"
 #include "queue/target.h"
@@ -25,6 +26,8 @@ class Request {
   virtual void fail(const Status& status) = 0;
   // True when answering takes the GIL: such requests are answered by executors only, after all others.
   virtual bool needs_gil() const { return false; }
+  // What the client calls it, empty where it does not. Valid until the answer.
+  virtual std::string_view client_id() const { return {}; }
 
   // Set before submit(), not changed after.
   TargetHold target;

@@ -9,7 +9,8 @@ Target::Target(std::string model, int64_t version, Signature signature, std::sha
       version_(version),
       version_text_(std::to_string(version)),
       signature_(std::move(signature)),
-      intake_(std::move(intake)) {}
+      intake_(std::move(intake)),
+      refusals_((signature_.inputs.size() + 1) * kRefusalReasonCount) {}
 
 // acquire() and retire() each write their own word, then read the other's: with sequential consistency at
 // least one of them sees the other, so no hold is taken after wait_drained() saw none.
@@ -50,6 +51,14 @@ TargetStatistics Target::statistics() const {
   TargetStatistics copy = statistics_;
   copy.cost = cost_.estimate();
   for (size_t i = 0; i < kCodeCount; ++i) copy.requests[i] = requests_[i].load(std::memory_order_relaxed);
+  const int inputs = static_cast<int>(signature_.inputs.size());
+  for (int input = 0; input <= inputs; ++input) {
+    for (size_t i = 0; i < kRefusalReasonCount; ++i) {
+      const Refusal refusal{static_cast<RefusalReason>(i), input < inputs ? input : Refusal::kNoInput};
+      const uint64_t count = refusals_[refusal_cell(refusal)].load(std::memory_order_relaxed);
+      if (count > 0) copy.refusals.push_back({refusal, count});
+    }
+  }
   return copy;
 }
 

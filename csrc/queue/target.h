@@ -14,10 +14,12 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "queue/cost_model.h"
 #include "queue/histogram.h"
 #include "queue/policy.h"
+#include "wire/refusal.h"
 #include "wire/signature.h"
 #include "wire/status.h"
 
@@ -36,6 +38,12 @@ class Intake {
 
 inline constexpr size_t kReasonCount = 6;
 
+// How often requests were refused for one reason.
+struct RefusalCount {
+  Refusal refusal;
+  uint64_t count = 0;
+};
+
 // What a target did since it was loaded.
 struct TargetStatistics {
   std::array<uint64_t, kCodeCount> requests{};     // by answer
@@ -48,6 +56,7 @@ struct TargetStatistics {
   SecondsHistogram request_s{kSecondsBounds};    // from arrival to the answer
   RowsHistogram batch_rows{kRowsBounds};
   CostEstimate cost;
+  std::vector<RefusalCount> refusals;  // those that happened, by input, then by reason
 };
 
 class Target {
@@ -67,6 +76,15 @@ class Target {
   int64_t holds() const { return holds_.load(std::memory_order_acquire); }
 
   void count(Code code) { requests_[static_cast<size_t>(code)].fetch_add(1, std::memory_order_relaxed); }
+  // Counts a request that was answered kInvalidArgument before it was queued.
+  void refuse(Refusal refusal) {
+    count(Code::kInvalidArgument);
+    count_refusal(refusal);
+  }
+  // Counts why a request was refused, and not its answer. Input and reason are in range.
+  void count_refusal(Refusal refusal) {
+    refusals_[refusal_cell(refusal)].fetch_add(1, std::memory_order_relaxed);
+  }
   void learn(int64_t rows, double ns);
   CostEstimate cost() const;
 
@@ -82,6 +100,11 @@ class Target {
   friend class TargetHold;
   bool acquire();
   void release();
+  size_t refusal_cell(Refusal refusal) const {
+    const size_t row =
+        refusal.input == Refusal::kNoInput ? signature_.inputs.size() : static_cast<size_t>(refusal.input);
+    return row * kRefusalReasonCount + static_cast<size_t>(refusal.reason);
+  }
 
   const std::string model_;
   const int64_t version_;
@@ -95,6 +118,7 @@ class Target {
   std::condition_variable drained_;
 
   std::array<std::atomic<uint64_t>, kCodeCount> requests_{};
+  std::vector<std::atomic<uint64_t>> refusals_;  // a row an input, and one for none; a column a reason
   mutable std::mutex statistics_mutex_;
   TargetStatistics statistics_;
   CostModel cost_;

@@ -290,7 +290,8 @@ void fuzz_request(Random* random) {
   CHECK(parse_infer_request(made.bytes, &request).ok());
   check_views(request, made.bytes);
   CHECK(read_hints(request, &hints).ok());
-  const Status status = bind_request(request, signature, &bound);
+  Refusal refusal;
+  const Status status = bind_request(request, signature, &bound, &refusal);
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.message.c_str());
   CHECK(status.ok());
   check_bound(bound, signature, made.bytes);
@@ -314,8 +315,11 @@ void fuzz_request(Random* random) {
     check_views(request, view);
     if (Status refused = read_hints(request, &hints); !refused.ok()) check_message(std::move(refused));
     CHECK(hints.priority <= 2 && hints.timeout_us >= 0);
-    if (Status refused = bind_request(request, signature, &bound); !refused.ok()) {
+    if (Status refused = bind_request(request, signature, &bound, &refusal); !refused.ok()) {
       check_message(std::move(refused));
+      const bool of_request = refusal.reason >= RefusalReason::kUnknown;
+      CHECK(of_request == (refusal.input == Refusal::kNoInput));
+      CHECK(of_request || static_cast<size_t>(refusal.input) < signature.inputs.size());
     } else {
       check_bound(bound, signature, view);
       check_response(random, bound, signature);

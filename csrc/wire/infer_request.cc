@@ -247,8 +247,9 @@ bool match_shape(const std::vector<int64_t>& shape, const TensorSpec& spec, bool
 }
 
 Status bind_raw(std::string_view raw, const TensorSpec& spec, const std::vector<int64_t>& shape,
-                uint64_t elements, BoundRequest* bound, BoundInput* input) {
+                uint64_t elements, BoundRequest* bound, BoundInput* input, RefusalReason* reason) {
   const auto* data = reinterpret_cast<const uint8_t*>(raw.data());
+  *reason = RefusalReason::kSize;
   if (spec.datatype == DataType::kBytes) {
     if (!check_bytes_elements(data, raw.size(), elements)) {
       return Status::invalid("input " + quoted(spec.name) + ": BYTES tensor of shape " + format_shape(shape) +
@@ -289,29 +290,33 @@ Status check_text_elements(const BoundInput& input, const TensorSpec& spec) {
 }
 
 Status bind_input(const RequestTensor& tensor, const std::string_view* raw, const TensorSpec& spec,
-                  bool batched, BoundRequest* bound, BoundInput* input) {
+                  bool batched, BoundRequest* bound, BoundInput* input, RefusalReason* reason) {
   if (find_parameter(tensor.parameters, "shared_memory_region") != nullptr) {
+    *reason = RefusalReason::kUnsupported;
     return Status::invalid("input " + quoted(spec.name) +
                            ": shared memory is not supported; send the tensor in the message");
   }
   if (tensor.datatype != datatype_name(spec.datatype)) {
+    *reason = RefusalReason::kDatatype;
     return Status::invalid("input " + quoted(spec.name) + ": expected datatype " +
                            std::string(datatype_name(spec.datatype)) + ", got " + quoted(tensor.datatype));
   }
   uint64_t elements = 0;
   if (!match_shape(tensor.shape, spec, batched, &elements)) {
+    *reason = RefusalReason::kShape;
     return Status::invalid("input " + quoted(spec.name) + ": expected shape " + format_shape(spec.shape) +
                            ", got " + format_shape(tensor.shape));
   }
   if (raw != nullptr) {
-    if (Status status = bind_raw(*raw, spec, tensor.shape, elements, bound, input); !status.ok())
-      return status;
+    Status status = bind_raw(*raw, spec, tensor.shape, elements, bound, input, reason);
+    if (!status.ok()) return status;
   } else {
     std::string& storage = bound->converted.emplace_back();
-    if (Status status = convert_tensor_contents(tensor, spec, elements, &storage); !status.ok())
-      return status;
+    Status status = convert_tensor_contents(tensor, spec, elements, &storage, reason);
+    if (!status.ok()) return status;
     *input = {reinterpret_cast<const uint8_t*>(storage.data()), storage.size()};
   }
+  *reason = RefusalReason::kText;
   if (spec.datatype == DataType::kBytes) return check_text_elements(*input, spec);
   return {};
 }
@@ -431,8 +436,10 @@ Status read_hints(const InferRequest& request, RequestHints* hints) {
   return {};
 }
 
-Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound) {
+Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound,
+                    Refusal* refusal) {
   bound->clear();
+  *refusal = {RefusalReason::kContents};
   const bool raw = request.raw_count > 0;
   if (raw && request.typed_contents) {
     return Status::invalid("raw_input_contents and typed contents must not be mixed");
@@ -455,23 +462,29 @@ Status bind_request(const InferRequest& request, const Signature& signature, Bou
     const RequestTensor& tensor = request.inputs[i];
     const int index = index_of(signature.inputs, tensor.name);
     if (index < 0) {
+      *refusal = {RefusalReason::kUnknown};
       return Status::invalid("unknown input " + quoted(tensor.name) +
                              "; expected inputs: " + quoted_names(signature.inputs));
     }
+    *refusal = {RefusalReason::kRepeated, index};
     if (filled[index] >= 0)
       return Status::invalid("input " + quoted(tensor.name) + " is given more than once");
     filled[index] = static_cast<int>(i);
     Status status = bind_input(tensor, raw ? &request.raw_contents[i] : nullptr, signature.inputs[index],
-                               signature.batched, bound, &bound->inputs[index]);
+                               signature.batched, bound, &bound->inputs[index], &refusal->reason);
     if (!status.ok()) return status;
   }
   for (size_t i = 0; i < n; ++i) {
-    if (filled[i] < 0) return Status::invalid("missing input " + quoted(signature.inputs[i].name));
+    if (filled[i] < 0) {
+      *refusal = {RefusalReason::kMissing, static_cast<int>(i)};
+      return Status::invalid("missing input " + quoted(signature.inputs[i].name));
+    }
   }
   if (signature.batched && !request.inputs.empty()) {
     const RequestTensor& first = request.inputs[0];
     for (const RequestTensor& tensor : request.inputs) {
       if (tensor.shape[0] != first.shape[0]) {
+        *refusal = {RefusalReason::kRows, index_of(signature.inputs, tensor.name)};
         return Status::invalid("input " + quoted(tensor.name) + " has " + std::to_string(tensor.shape[0]) +
                                " rows; input " + quoted(first.name) + " has " +
                                std::to_string(first.shape[0]));
@@ -486,6 +499,7 @@ Status bind_request(const InferRequest& request, const Signature& signature, Bou
       if (spec.shape[d] < 0) bound->variable_dims.push_back(shape[d]);
     }
   }
+  *refusal = {RefusalReason::kOutput};
   return bind_outputs(request, signature, bound);
 }
 

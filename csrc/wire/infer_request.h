@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "wire/refusal.h"
 #include "wire/signature.h"
 #include "wire/status.h"
 
@@ -93,8 +94,10 @@ struct BoundRequest {
   void clear();
 };
 
-// Checks names, datatypes, shapes, sizes and requested outputs. Fails only with kInvalidArgument.
-Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound);
+// Checks names, datatypes, shapes, sizes and requested outputs. Fails only with kInvalidArgument, and then
+// `refusal` says what was wrong.
+Status bind_request(const InferRequest& request, const Signature& signature, BoundRequest* bound,
+                    Refusal* refusal);
 
 // Number of elements of a length-prefixed BYTES buffer when it holds exactly `count` elements; false
 // otherwise.

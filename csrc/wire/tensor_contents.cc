@@ -156,9 +156,10 @@ bool count_tensor_contents(std::string_view bytes, uint64_t* elements) {
 }
 
 Status convert_tensor_contents(const RequestTensor& tensor, const TensorSpec& spec, uint64_t elements,
-                               std::string* raw) {
+                               std::string* raw, RefusalReason* reason) {
   const std::string prefix = "input \"" + spec.name + "\": ";
   if (spec.datatype == DataType::kFp16) {
+    *reason = RefusalReason::kUnsupported;
     return Status::invalid(prefix + "FP16 must be sent in raw_input_contents");
   }
   const Field field = field_of(spec.datatype);
@@ -171,6 +172,7 @@ Status convert_tensor_contents(const RequestTensor& tensor, const TensorSpec& sp
     });
   }
   if (other_field || tensor.content_elements != elements) {
+    *reason = RefusalReason::kSize;
     return Status::invalid(prefix + "expected " + std::to_string(elements) + " elements in " +
                            std::string(kFieldNames[field]) + " for shape " + format_shape(tensor.shape));
   }
@@ -183,6 +185,7 @@ Status convert_tensor_contents(const RequestTensor& tensor, const TensorSpec& sp
       return true;
     });
     if (!fits) {
+      *reason = RefusalReason::kRange;
       return Status::invalid(prefix + "element " + std::to_string(index) + " is out of range for " +
                              std::string(datatype_name(spec.datatype)));
     }

@@ -51,7 +51,20 @@ class BundleError(PenstockError, ValueError):
 
 
 class SignatureError(PenstockError, ValueError):
-    """Inputs or requested outputs do not match the signature of a model."""
+    """Inputs or requested outputs do not match the signature of a model.
+
+    Attributes
+    ----------
+    name : str
+        Of the input, empty where it is not about one.
+    reason : str
+        One of ``penstock.batching.REFUSAL_REASONS``.
+    """
+
+    def __init__(self, *arguments: object, name: str = "", reason: str = "value") -> None:
+        super().__init__(*arguments)
+        self.name = name
+        self.reason = reason
 
 
 class TransformError(PenstockError, ValueError):

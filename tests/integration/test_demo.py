@@ -18,8 +18,9 @@ TIMEOUT_S = 110
 
 
 def run_demo(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    report = folder.with_name(f"{folder.name}.html")
     return subprocess.Popen(
-        [sys.executable, "-m", "penstock", "demo", "--quick", *arguments],
+        [sys.executable, "-m", "penstock", "demo", "--quick", "--report", str(report), *arguments],
         env=os.environ | {"TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -35,7 +36,12 @@ def test_quick_demo(front: str, tmp_path: Path) -> None:
     assert report["front"] == front
     assert report["versions"] == [1, 2]
     assert report["problems"] == []
-    assert set(report["traffic"]) == {"version 1", "train + swap", "version 2"}
+    assert set(report["traffic"]) == {"version 1", "train + swap", "version 2", "altered"}
+    assert report["alarms"] == [[], ["AGEP", "SEX"]]
+    assert report["alert"].startswith("2 of 16 features moved: SEX (unseen 0 % → 100 %")
+    page = Path(report["report"]).read_text()
+    assert "SEX" in page
+    assert "AGEP" in page
     for figures in report["traffic"].values():
         assert figures["failures"] == 0
         assert figures["requests"] > 0
@@ -51,7 +57,7 @@ def test_tables_for_people_and_a_repository_to_keep(tmp_path: Path) -> None:
     process = run_demo("--repository", str(kept), folder=scratch)
     out, err = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, err
-    for text in ("version 2 serves after", "Accuracy", "trained on this year too", "none failed"):
+    for text in ("version 2 serves after", "Accuracy", "features moved: SEX", ".html", "none failed"):
         assert text in out
     assert "\x1b" not in out
     assert sorted(path.name for path in (kept / "employment").iterdir()) == ["1", "2"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,6 +31,7 @@ from penstock.config import (
     TlsConfig,
     parse_config,
 )
+from penstock.monitor.sinks.encoding import decode
 from penstock.serve.metrics import EngineCollector
 from penstock.transform.steps import STEPS
 
@@ -163,6 +165,14 @@ def test_monitoring_guide_runs_as_written(reader: Reader) -> None:
     assert (reader.folder / "report.html").is_file()
 
 
+def test_alerts_guide_runs_as_written(reader: Reader) -> None:
+    webhook, own = reader.follow("docs/alerts.md")
+    assert webhook.startswith("firing 1 of 16 features moved: SCHL\nSinkStatus(sent=1, failed_attempts=0,")
+    assert own == "train employment with data since 1767600000\n"
+    ((_, message),) = blocks("docs/alerts.md", "json")
+    assert decode(message.encode()).to_dict() == json.loads(message)
+
+
 def test_transforms_guide_lists_every_step_and_key() -> None:
     text = read("docs/transforms.md").partition("\n### Steps\n")[2].partition("\n### ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \|.+?(?<!\\)\| (.*?) \| [^|]+ \|$", text, re.MULTILINE))
@@ -177,7 +187,7 @@ def test_transforms_guide_lists_every_step_and_key() -> None:
 def test_every_toml_example_is_a_valid_configuration() -> None:
     import tomllib
 
-    for document in ("docs/configuration.md", "docs/serving.md"):
+    for document in ("docs/configuration.md", "docs/serving.md", "docs/alerts.md"):
         for _, text in blocks(document, "toml"):
             assert parse_config(tomllib.loads(text), document)
 

@@ -1,6 +1,16 @@
 """The queue of a deployment and the policy that forms its batches; the contracts are in csrc/queue."""
 
 from penstock.batching._policy import BatchDecision, CostModel, decide
-from penstock.batching._queue import Batch, Queue, Routes, Target, Ticket
+from penstock.batching._queue import REFUSAL_REASONS, Batch, Queue, Routes, Target, Ticket
 
-__all__ = ["Batch", "BatchDecision", "CostModel", "Queue", "Routes", "Target", "Ticket", "decide"]
+__all__ = [
+    "REFUSAL_REASONS",
+    "Batch",
+    "BatchDecision",
+    "CostModel",
+    "Queue",
+    "Routes",
+    "Target",
+    "Ticket",
+    "decide",
+]

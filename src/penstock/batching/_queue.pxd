@@ -36,6 +36,15 @@ cdef extern from "wire/signature.h" namespace "penstock" nogil:
         cbool batched
 
 
+cdef extern from "wire/refusal.h" namespace "penstock" nogil:
+    cdef enum class RefusalReason(uint8_t):
+        pass
+
+    cdef cppclass Refusal:
+        RefusalReason reason
+        int input
+
+
 cdef extern from "wire/infer_request.h" namespace "penstock" nogil:
     cdef cppclass BoundInput:
         const uint8_t* data
@@ -91,6 +100,10 @@ cdef extern from "queue/target.h" namespace "penstock" nogil:
     cdef cppclass Intake:
         pass
 
+    cdef cppclass RefusalCount:
+        Refusal refusal
+        uint64_t count
+
     cdef cppclass TargetStatistics:
         uint64_t rows
         uint64_t batches
@@ -100,6 +113,7 @@ cdef extern from "queue/target.h" namespace "penstock" nogil:
         SecondsHistogram request_s
         RowsHistogram batch_rows
         CostEstimate cost
+        vector[RefusalCount] refusals
 
     cdef cppclass CppTarget "penstock::Target":
         CppTarget(string model, int64_t version, CppSignature signature, shared_ptr[Intake] intake)
@@ -108,6 +122,8 @@ cdef extern from "queue/target.h" namespace "penstock" nogil:
         cbool wait_drained(int64_t timeout_ns)
         int64_t holds()
         void count(Code code)
+        void refuse(Refusal refusal)
+        void count_refusal(Refusal refusal)
         void learn(int64_t rows, double ns)
         TargetStatistics statistics()
 
@@ -119,7 +135,9 @@ cdef extern from "queue/target.h" namespace "penstock" nogil:
 
 cdef extern from "queue/request.h" namespace "penstock" nogil:
     cdef cppclass Request:
+        BoundRequest bound
         void withdraw()
+        string_view client_id()
 
 
 cdef extern from "queue/python_request.h" namespace "penstock" nogil:
@@ -128,7 +146,7 @@ cdef extern from "queue/python_request.h" namespace "penstock" nogil:
                       void (*deliver)(void*, PythonRequest*, const BatchOutputs&, int64_t) noexcept,
                       void (*fail)(void*, const Status&) noexcept)
         TargetHold target
-        BoundRequest bound
+        string id
         int64_t arrival_ns
         int64_t deadline_ns
         uint8_t priority
@@ -151,6 +169,7 @@ cdef extern from "queue/batch.h" namespace "penstock" nogil:
         int64_t rows()
         size_t request_count()
         const vector[BatchInput]& inputs()
+        const vector[Request*]& requests()
         void complete(BatchOutputs* outputs)
         void fail(const Status& status)
         void gather(BufferPool* pool) except +

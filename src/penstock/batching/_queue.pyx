@@ -39,6 +39,10 @@ cdef extern from *:
     inline std::vector<uint64_t> decision_counts(const TargetStatistics& s) {
       return {s.decisions.begin(), s.decisions.end()};
     }
+    inline std::string refusal_name(size_t i) { return std::string(kRefusalReasons[i]); }
+    inline Refusal make_refusal(size_t reason, int input) {
+      return {static_cast<RefusalReason>(reason), input};
+    }
     inline std::string reason_name(size_t i) { return batch_reason_name(static_cast<BatchReason>(i)); }
     inline DataType datatype_at(const std::string& name) { return *datatype_from_name(name); }
     inline Status make_status(int code, std::string message, std::string detail) {
@@ -53,6 +57,9 @@ cdef extern from *:
     vector[uint64_t] rows_counts "penstock::histogram_counts"(const RowsHistogram&)
     vector[uint64_t] code_counts "penstock::code_counts"(const TargetStatistics&)
     vector[uint64_t] decision_counts "penstock::decision_counts"(const TargetStatistics&)
+    string refusal_name "penstock::refusal_name"(size_t i)
+    Refusal make_refusal "penstock::make_refusal"(size_t reason, int input)
+    size_t refusal_reasons "penstock::kRefusalReasonCount"
     string reason_name "penstock::reason_name"(size_t i)
     DataType datatype_at "penstock::datatype_at"(const string& name)
     Status make_status "penstock::make_status"(int code, string message, string detail) nogil
@@ -65,6 +72,11 @@ cdef int[13] _TYPES = [
     cnp.NPY_BOOL, cnp.NPY_UINT8, cnp.NPY_UINT16, cnp.NPY_UINT32, cnp.NPY_UINT64, cnp.NPY_INT8, cnp.NPY_INT16,
     cnp.NPY_INT32, cnp.NPY_INT64, cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.NPY_OBJECT,
 ]
+
+
+REFUSAL_REASONS = tuple([refusal_name(i).decode() for i in range(refusal_reasons)])
+# What refusals without an input of the model go by: labels are bounded.
+_NO_INPUT = {"unknown": "other"}
 
 
 cdef bint _has_type(cnp.ndarray array, int type_number) noexcept:
@@ -206,11 +218,46 @@ cdef class Target:
         """Count a request that was answered with a gRPC status code outside the queue."""
         self.target.get().count(<Code>code)
 
+    def refuse(self, str name not None, str reason not None, *, bint answered=True):
+        """Count a request that was refused before it was queued.
+
+        Parameters
+        ----------
+        name : str
+            Of the input; one that the model does not have stands for none.
+        reason : str
+            One of REFUSAL_REASONS; see csrc/wire/refusal.h.
+        answered : bool, default True
+            Count an answer INVALID_ARGUMENT too; false where somebody else does.
+
+        Raises
+        ------
+        ValueError
+            When there is no such reason.
+        """
+        cdef int index = -1
+        cdef Refusal refusal
+        for i, spec in enumerate(self.signature.inputs):
+            if spec.name == name:
+                index = i
+        refusal = make_refusal(REFUSAL_REASONS.index(reason), index)
+        if answered:
+            self.target.get().refuse(refusal)
+        else:
+            self.target.get().count_refusal(refusal)
+
     def statistics(self):
         """Return what the version did since it was loaded, as a dict of plain values."""
         cdef TargetStatistics s = self.target.get().statistics()
         cdef vector[uint64_t] codes = code_counts(s)
         cdef vector[uint64_t] decisions = decision_counts(s)
+        cdef dict refusals = {}
+        cdef size_t i
+        for i in range(s.refusals.size()):
+            index = s.refusals[i].refusal.input
+            reason = REFUSAL_REASONS[<size_t>s.refusals[i].refusal.reason]
+            name = self.signature.inputs[index].name if index >= 0 else _NO_INPUT.get(reason, "")
+            refusals[name, reason] = s.refusals[i].count
         return {
             "requests": list(codes),
             "decisions": {reason_name(i).decode(): decisions[i] for i in range(decisions.size())},
@@ -222,6 +269,7 @@ cdef class Target:
                             s.execution_s.sum()),
             "request_s": (histogram_bounds(s.request_s), histogram_counts(s.request_s), s.request_s.sum()),
             "batch_rows": (rows_bounds(s.batch_rows), rows_counts(s.batch_rows), s.batch_rows.sum()),
+            "refusals": refusals,
             "cost": (s.cost.base_ns * 1e-9, s.cost.row_ns * 1e-9, s.cost.spread_ns * 1e-9),
         }
 
@@ -322,7 +370,7 @@ cdef class Queue:
         return batch
 
     def submit(self, Target target not None, object future, dict inputs not None, int64_t rows, *,
-               list outputs=None, object timeout_s=None, int priority=0, object error_of):
+               list outputs=None, object timeout_s=None, int priority=0, str request_id="", object error_of):
         """Admit one request.
 
         Parameters
@@ -340,6 +388,8 @@ cdef class Queue:
         timeout_s : float, optional
         priority : int
             0 is served first, 2 last.
+        request_id : str
+            What the caller calls it; see :meth:`Batch.request_ids`.
 
         Returns
         -------
@@ -385,6 +435,7 @@ cdef class Queue:
         request.arrival_ns = begin
         request.deadline_ns = deadline
         request.priority = priority
+        request.id = request_id.encode("utf-8", "surrogatepass")
         ticket.request = request
         ticket.future = future
         ticket.arrays = kept
@@ -428,6 +479,28 @@ cdef class Batch:
     def requests(self):
         """How many requests share the batch."""
         return self.batch.get().request_count()
+
+    def request_ids(self):
+        """Return what clients call the requests, and the rows of each, in their order; before the answer.
+
+        Returns
+        -------
+        ids : list of str
+            Empty where a client gave none; bytes that are not UTF-8 are escaped.
+        rows : list of int
+        """
+        cdef const vector[Request*]* requests = &self.batch.get().requests()
+        cdef list ids = []
+        cdef list rows = []
+        cdef string_view view
+        cdef Request* request
+        cdef size_t i
+        for i in range(requests.size()):
+            request = requests.at(i)
+            view = request.client_id()
+            ids.append(PyUnicode_DecodeUTF8(view.data(), <Py_ssize_t>view.size(), b"backslashreplace"))
+            rows.append(request.bound.rows)
+        return ids, rows
 
     def inputs(self, object signature, object text=None):
         """Return the gathered inputs as a dict of arrays over the batch's own memory, read-only.

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from penstock.bundle.reference import Reference, inputs_of
+from penstock.bundle.reference import Measured, Reference, inputs_of
 from penstock.bundle.signature import Signature
 from penstock.engine.arrow import is_number
 from penstock.engine.columns import to_inputs
 from penstock.engine.session import Arrays, Session
-from penstock.errors import ConfigError, InferenceError, SignatureError
+from penstock.errors import BundleError, ConfigError, InferenceError, SignatureError
 from penstock.monitor.baseline import Baseline
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MOST_COLUMNS: Final = 64
 
 
 def fit_baseline(
-    session: Session, feed: Feed | None, signature: Signature, reference: Reference
+    session: Session, feed: Feed | None, signature: Signature, reference: Reference, measured: Measured
 ) -> Baseline | None:
     """Run a model over its reference and count both.
 
@@ -42,40 +42,61 @@ def fit_baseline(
     signature : Signature
         Of the graph, as warming settled it.
     reference : Reference
+    measured : Measured
 
     Returns
     -------
     Baseline or None
         Of every raw column of numbers or text, and every output; None, with the reason in the log, where
         the reference does not fill the inputs.
+
+    Raises
+    ------
+    BundleError
+        When there is to be a label, and the reference cannot be scored or the outputs do not predict it.
     """
     import pyarrow as pa
 
+    label = measured.label
+    inputs = measured.inputs(reference)
     try:
-        head = next(reference.batches(), None)
+        head = next(inputs.batches(), None)
         if head is None or not signature.batched:
-            _log.warning("no baseline: the reference has no columns of rows, or the model takes none")
-            return None
+            raise ConfigError("the reference has no columns of rows, or the model takes none")
         features = _features(head, feed, signature)
         outputs = list(_output_columns_of(session, feed, signature, head.slice(0, 1)))
-        clash = sorted(set(features) & set(outputs))
+        names = [*features, *outputs, *_as_list(label)]
+        clash = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         if clash:
-            _log.warning('no baseline: "%s" is both a column and an output', clash[0])
-            return None
+            raise ConfigError(
+                f'expected other names for the outputs and the label than for columns, got "{clash[0]}" twice'
+            )
 
         def counted() -> Iterator[pa.Table]:
-            for table in reference.batches():
-                answers = _output_columns_of(session, feed, signature, table) if len(table) else {}
-                part = table.select(features)
-                for name, values in answers.items():
+            for table in filter(len, reference.batches()):
+                given = table if label is None else table.drop_columns([label])
+                part = table.select([*features, *_as_list(label)])
+                for name, values in _output_columns_of(session, feed, signature, given).items():
                     part = part.append_column(name, pa.array(values))
-                if len(table):
-                    yield part
+                yield part
 
-        return Baseline.fit(counted(), prediction=outputs)
+        return Baseline.fit(
+            counted(),
+            label=label,
+            prediction=measured.prediction or None,
+            outputs=outputs,
+            threshold=measured.threshold,
+            multivariate=measured.multivariate,
+        )
     except (ConfigError, SignatureError, InferenceError, KeyError, pa.ArrowException) as error:
+        if label is not None:
+            raise BundleError(f'no quality of predictions of "{label}": {error}') from None
         _log.warning("no baseline: the reference cannot be scored: %s", error)
         return None
+
+
+def _as_list(label: str | None) -> list[str]:
+    return [] if label is None else [label]
 
 
 def _features(table: pa.Table, feed: Feed | None, signature: Signature) -> list[str]:

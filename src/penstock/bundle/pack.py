@@ -32,7 +32,13 @@ from penstock.bundle.manifest import (
     TransformFile,
     check_path,
 )
-from penstock.bundle.reference import Reference, inputs_from_reference, raw_from_reference, raw_types
+from penstock.bundle.reference import (
+    Measured,
+    Reference,
+    inputs_from_reference,
+    raw_from_reference,
+    raw_types,
+)
 from penstock.bundle.repository import is_model_name, parse_version
 from penstock.bundle.signature import Signature
 from penstock.engine.columns import to_inputs
@@ -61,6 +67,10 @@ def pack(
     transform: Transform | str | Path | None = None,
     golden: Mapping[str, Any] | None = None,
     reference: Any = None,
+    label: str | None = None,
+    prediction: str = "",
+    threshold: float = 0.5,
+    multivariate: bool = False,
     metadata: Mapping[str, Any] | None = None,
     rtol: float = 1e-4,
     atol: float = 1e-5,
@@ -88,6 +98,16 @@ def pack(
         is called, where it does not fit in memory. Its statistics, and those of the answers to it, become
         the baseline that ``penstock.drift`` compares live data with. Without ``golden``, its first 16
         rows become the golden rows where its columns fill the inputs; other columns are left aside.
+    label : str, optional
+        Column of the reference that the model predicts; it is no input. How good the answers are is
+        measured, and kept with the baseline, as is the calibration that estimates it without labels.
+    prediction : str, optional
+        Output that predicts the label, such as ``probabilities``; the only one of several columns, or the
+        only one, where left out.
+    threshold : float, default 0.5
+        Probability from which on a binary prediction is positive.
+    multivariate : bool, default False
+        Keep a sample of rows of the reference, for tests of all features together.
     metadata : mapping, optional
         JSON values, kept as they are.
     rtol, atol : float
@@ -102,7 +122,8 @@ def pack(
     ------
     BundleError
         When the graph does not load or run, the name or version is not possible or is taken, or the
-        metadata is not JSON. Nothing is published then.
+        metadata is not JSON; when there is a label that the reference lacks or the outputs do not predict.
+        Nothing is published then.
     SignatureError
         When the golden inputs do not match the signature.
     TransformError
@@ -115,7 +136,12 @@ def pack(
     if version is not None and parse_version(str(version)) is None:
         raise BundleError(f"expected a version from 1 to 999999999, got {version}")
     _check_metadata(metadata)
+    if reference is None and label is not None:
+        raise BundleError(f'label: expected a reference with a column "{label}", got no reference')
     sample = None if reference is None else Reference.of(reference)
+    measured = Measured(label=label, prediction=prediction, threshold=threshold, multivariate=multivariate)
+    if sample is not None and label is not None:
+        sample.without(label)  # now, before anything is written
     source = Path(model)
     if not source.is_file():
         raise BundleError(f"{source}: expected an ONNX file, got nothing that can be read")
@@ -125,10 +151,10 @@ def pack(
     aside.mkdir()
     try:
         _copy_graph(source, aside)
-        bound = _bound(transform, golden, sample)
+        bound = _bound(transform, golden, None if sample is None else measured.inputs(sample))
         if bound is not None:
             bound.save(aside / TRANSFORM)
-        trial = _try_out(aside / GRAPH, bound, golden, sample, rtol, atol)
+        trial = _try_out(aside / GRAPH, bound, golden, sample, measured, rtol, atol)
         if trial.golden is not None:
             trial.golden.save(aside / _GOLDEN)
         if trial.baseline is not None:
@@ -203,6 +229,7 @@ def _try_out(
     transform: Transform | None,
     golden: Mapping[str, Any] | None,
     reference: Reference | None,
+    measured: Measured,
     rtol: float,
     atol: float,
 ) -> _Trial:
@@ -210,7 +237,9 @@ def _try_out(
     session = open_session(graph, "cpu")
     try:
         feed = _joined(transform, session)
-        inputs = _golden_inputs(session, feed, golden, None if reference is None else reference.head)
+        inputs = _golden_inputs(
+            session, feed, golden, None if reference is None else measured.inputs(reference).head
+        )
         fed = feed.run_golden(inputs) if feed and inputs else inputs
         graph_signature = warm_up(
             session, session.signature, golden=fed, max_batch_rows=max(_TRIAL_ROWS), sizes=_TRIAL_ROWS
@@ -221,7 +250,7 @@ def _try_out(
             # Most bundles that are opened need none of what counts.
             from penstock.bundle.baseline import fit_baseline
 
-            baseline = fit_baseline(session, feed, graph_signature, reference)
+            baseline = fit_baseline(session, feed, graph_signature, reference, measured)
         if inputs is None or fed is None:
             return _Trial(signature, None, baseline)
         try:

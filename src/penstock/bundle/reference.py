@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penstock.engine.feed import Feed
     from penstock.transform import Column
 
-__all__ = ["Reference", "inputs_from_reference", "inputs_of", "raw_from_reference", "raw_types"]
+__all__ = ["Measured", "Reference", "inputs_from_reference", "inputs_of", "raw_from_reference", "raw_types"]
 
 _log = logging.getLogger(__name__)
 _ROWS: Final = 16
@@ -67,6 +67,48 @@ class Reference(msgspec.Struct, frozen=True):
                 f"reference: expected a table, a record batch or a data frame: {error}"
             ) from None
         return cls(table, lambda: _cut(table))
+
+    def without(self, column: str) -> Reference:
+        """Return the same less a column, such as the label.
+
+        Raises
+        ------
+        BundleError
+            When there is no such column.
+        """
+        if isinstance(self.head, Mapping):
+            names, head = [*self.head], {name: part for name, part in self.head.items() if name != column}
+        else:
+            names = self.head.column_names
+            head = self.head.drop_columns([column]) if column in names else self.head
+        if column not in names:
+            raise BundleError(f'reference: expected a column "{column}", got {", ".join(names)}')
+        return Reference(head, lambda: (table.drop_columns([column]) for table in self.batches()))
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What a baseline has besides counts.
+
+    Attributes
+    ----------
+    label : str, optional
+        Column of the reference that was to be predicted.
+    prediction : str
+        Output that predicts it; may be empty where there is no choice.
+    threshold : float
+        Probability from which on a prediction is positive.
+    multivariate : bool
+        Whether it keeps a sample of rows.
+    """
+
+    label: str | None = None
+    prediction: str = ""
+    threshold: float = 0.5
+    multivariate: bool = False
+
+    def inputs(self, reference: Reference) -> Reference:
+        """Return a reference without its label."""
+        return reference if self.label is None else reference.without(self.label)
 
 
 def _columns_of(columns: Mapping[str, Any]) -> pa.Table:

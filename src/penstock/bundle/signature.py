@@ -155,9 +155,11 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seen: set[str] = set()
         for name in names:
             if name not in known:
-                raise SignatureError(f'unknown output "{name}"; expected outputs: {quoted(known)}')
+                raise SignatureError(
+                    f'unknown output "{name}"; expected outputs: {quoted(known)}', reason="output"
+                )
             if name in seen:
-                raise SignatureError(f'output "{name}" is requested more than once')
+                raise SignatureError(f'output "{name}" is requested more than once', reason="output")
             seen.add(name)
         return tuple(names)
 

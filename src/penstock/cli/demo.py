@@ -24,10 +24,13 @@ def demo(
         typer.Option(metavar="DIR", help="Publish here and keep it; a temporary directory otherwise."),
     ] = None,
     front: Annotated[Front, typer.Option(help="auto takes the native front where it is built.")] = Front.auto,
+    report: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where the drift report is written.", dir_okay=False)
+    ] = Path("penstock-drift.html"),
     quick: Annotated[bool, typer.Option("--quick", help="Few people and small models.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures at the end as JSON.")] = False,
 ) -> None:
-    """Train on census data, serve it, score three years over gRPC, and swap a version under load.
+    """Train on census data, serve it, score three years over gRPC, swap a version under load, notice drift.
 
     Exits 1 when any request failed or any answer was wrong. Needs the extras cpu and demo.
     """
@@ -46,7 +49,9 @@ def demo(
 
     console = Console(stderr=as_json)
     display = Display(console if console.is_terminal else Console(stderr=as_json, width=LOG_WIDTH))
-    options = Options(data=data or find_data(), repository=repository, front=front.value, quick=quick)
+    options = Options(
+        data=data or find_data(), repository=repository, front=front.value, report=report, quick=quick
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         outcome = runner.run(run(options, display))
     if as_json:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from penstock.bundle.bundle import Bundle
 
 __all__ = ["pack"]
 
@@ -50,6 +53,27 @@ def pack(
             dir_okay=False,
         ),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What the model predicts, a column of the reference: the baseline then knows how well.",
+        ),
+    ] = None,
+    prediction: Annotated[
+        str,
+        typer.Option(metavar="OUTPUT", help="That predicts the label; needed where there is a choice."),
+    ] = "",
+    threshold: Annotated[
+        float,
+        typer.Option(metavar="P", help="Probability from which on a prediction is positive.", min=0, max=1),
+    ] = 0.5,
+    multivariate: Annotated[
+        bool,
+        typer.Option(
+            "--multivariate", help="Keep a sample of the reference, for tests of all features together."
+        ),
+    ] = False,
     metadata: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Kept in the manifest; a value may be JSON. Repeatable."),
@@ -59,6 +83,10 @@ def pack(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was published as JSON.")] = False,
 ) -> None:
     """Publish a model: checked, tried out, and moved into the repository in one step."""
+    if reference is None and (label is not None or multivariate):
+        from penstock.errors import ConfigError
+
+        raise ConfigError("--label and --multivariate: expected --reference too, whose rows they are about")
     entries = _metadata(metadata or [])
     inputs = None if golden is None else _golden(golden)
     table = None if reference is None else _reference(reference)
@@ -73,6 +101,10 @@ def pack(
         transform=transform,
         golden=inputs,
         reference=table,
+        label=label,
+        prediction=prediction,
+        threshold=threshold,
+        multivariate=multivariate,
         metadata=entries,
         rtol=rtol,
         atol=atol,
@@ -80,17 +112,35 @@ def pack(
     path = repository / name / str(number)
     bundle = Bundle.open(path, verify=False)
     has_baseline = bundle.manifest is not None and bundle.manifest.baseline is not None
+    quality = _quality(bundle) if label is not None else None
     has_golden = bundle.manifest is not None and bundle.manifest.golden is not None
     if as_json:
         report = {"name": name, "version": number, "path": str(path), "digest": bundle.digest}
-        print(json.dumps({**report, "golden": has_golden, "baseline": has_baseline}))
+        print(json.dumps({**report, "golden": has_golden, "baseline": has_baseline, "quality": quality}))
         return
     print(f"packed {name} version {number}: {path}")
     print(f"digest {bundle.digest}")
     if bundle.manifest is not None and bundle.manifest.transform is not None:
         print(f"transform {bundle.manifest.transform.digest}")
     print("baseline: " + ("kept, for penstock drift" if has_baseline else "none"))
+    if quality is not None:
+        shown = ", ".join(
+            f"{name} {metric['value']:.4g}" for name, metric in quality.items() if _known(metric)
+        )
+        print(f"quality: {shown}")
     print("golden rows: " + ("kept, checked at every load" if has_golden else "none"))
+
+
+def _quality(bundle: Bundle) -> dict[str, dict[str, Any]] | None:
+    """Return the metrics of the reference, as JSON values."""
+    baseline = bundle.baseline()
+    if baseline is None or baseline.quality is None:
+        return None
+    return {name: metric.to_dict() for name, metric in baseline.quality.metrics().items()}
+
+
+def _known(metric: dict[str, Any]) -> bool:
+    return metric["value"] is not None
 
 
 def _metadata(entries: list[str]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class ServerConfig(Settings, frozen=True, kw_only=True):
     repository: str = "models"
     grpc: str = "127.0.0.1:8001"
     http: str = "127.0.0.1:8002"
+    dashboard: bool = True
+    """Show deployments, traffic, drift and alerts at the HTTP address."""
     front: Literal["auto", "native", "grpcio"] = "auto"
     front_threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     watch: bool = False

@@ -17,6 +17,7 @@ __all__ = [
     "SinkConfig",
 ]
 
+
 class SinkConfig(Settings, frozen=True, kw_only=True):
     """One place that alerts go to."""
 
@@ -34,6 +35,13 @@ class SinkConfig(Settings, frozen=True, kw_only=True):
     """An alert that could not be delivered for this long is dropped, and counted."""
     buffer_alerts: Positive = 1000
     """Alerts that wait for a sink that is down; beyond them the oldest are dropped, and counted."""
+
+    def __repr__(self) -> str:
+        """Leave out what may be secret: the URL, the arguments of a command."""
+        url, rest = ("…" if given else "" for given in (self.url, self.command[1:]))
+        command = (*self.command[:1], rest) if rest else self.command
+        shown = msgspec.structs.replace(self, url=url, command=command)
+        return super(SinkConfig, shown).__repr__()
 
 
 class RuleConfig(Settings, frozen=True, kw_only=True):
@@ -77,8 +85,8 @@ class FeedbackConfig(Settings, frozen=True, kw_only=True):
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     prediction: str = ""
     """Output that was to predict the label, such as `probabilities[1]`; the baseline's where left out."""
-    threshold: Share = 0.5
-    """Probability from which on a binary prediction is positive."""
+    threshold: Share | None = None
+    """Probability from which on a binary prediction is positive; the baseline's where left out, or 0.5."""
     directory: str = ""
     """Files with columns `id` and `label` that appear here are read once."""
     keep_rows: Positive = 1_000_000
@@ -121,14 +129,15 @@ class ModelMonitorConfig(Settings, frozen=True, kw_only=True):
     """Rows of each window kept as a sample, for tests of all features together; 0 leaves them out."""
     rules: dict[str, RuleConfig] = msgspec.field(default_factory=dict)
     log: LogConfig | None = None
-    feedback: FeedbackConfig = msgspec.field(default_factory=FeedbackConfig)
+    feedback: FeedbackConfig | None = None
+    """Labels are joined where there is this table, which may be empty."""
 
 
 class MonitorConfig(Settings, frozen=True, kw_only=True):
     """Monitoring of the whole process."""
 
     directory: str = ""
-    """Where windows, their comparisons and the state of alarms are kept; nothing outlives the process without."""
+    """Where windows, comparisons, alarms and undelivered alerts outlive the process; none keeps nothing."""
     interval_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 1.0
     """Counts are looked at this often, and saved where there is a directory."""
     sinks: dict[str, SinkConfig] = msgspec.field(default_factory=dict)

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
     from penstock.transform import Transform
 
-__all__ = ["AGE", "CATEGORIES", "Year", "find_data", "fit_transform", "read_census", "read_year"]
+__all__ = [
+    "AGE",
+    "CATEGORIES",
+    "RECODED",
+    "Year",
+    "altered",
+    "find_data",
+    "fit_transform",
+    "read_census",
+    "read_year",
+]
 
 FILE = "census_employment_ma.parquet"
 AGE = "AGEP"
@@ -25,6 +35,9 @@ CATEGORIES = (
     "SEX", "RAC1P",
 )  # fmt: skip
 LABEL = "employed"
+RECODED = "SEX"
+"""Column that comes with other codes in the last act."""
+YEARS_OLDER = 10
 UNSEEN = -1
 """Code of a category that was not there to learn."""
 
@@ -47,7 +60,7 @@ def find_data() -> Path:
 
 
 def read_census(path: Path, step: int = 1) -> dict[int, pa.Table]:
-    """Return the people of each year.
+    """Return the people of each year, in an order that says nothing of them.
 
     Parameters
     ----------
@@ -68,7 +81,7 @@ def read_census(path: Path, step: int = 1) -> dict[int, pa.Table]:
     try:
         table = pq.read_table(path, columns=[AGE, *CATEGORIES, LABEL, "year"])
         return {
-            year: people.take(list(range(0, len(people), step)))
+            year: people.take(np.random.default_rng(year).permutation(len(people))[::step])
             for year in sorted(table["year"].unique().to_pylist())
             for people in [table.filter(pc.equal(table["year"], year))]
         }
@@ -117,6 +130,18 @@ def read_year(table: pa.Table, transform: Transform) -> Year:
     people = table.select([AGE, *CATEGORIES])
     tensors = {AGE: table[AGE].to_numpy()} | {name: _elements(table[name]) for name in CATEGORIES}
     return Year(people, transform.transform(people), table[LABEL].to_numpy().astype(np.int8), tensors)
+
+
+def altered(table: pa.Table) -> pa.Table:
+    """Return people as a careless change upstream would send them: another code for sex, and 10 years older."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    letters = pc.if_else(pc.equal(table[RECODED].cast(pa.string()), "1"), "M", "F")
+    older = pc.add(table[AGE], pa.scalar(YEARS_OLDER, table[AGE].type))
+    for name, column in ((RECODED, letters), (AGE, older)):
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
 
 
 def _elements(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:

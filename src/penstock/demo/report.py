@@ -43,6 +43,9 @@ def to_dict(outcome: Outcome) -> dict[str, Any]:
             for phase, served in outcome.served.items()
         },
         "compiled_client": None if outcome.capacity is None else outcome.capacity.to_dict(),
+        "alarms": outcome.alarms,
+        "alert": outcome.alert,
+        "report": None if outcome.report is None else str(outcome.report),
         "problems": outcome.problems,
     }
 

@@ -32,18 +32,23 @@ class Server:
 
     async def metrics(self) -> Metrics:
         """Return what the server counted."""
-        url = f"http://{self.http}/metrics"
-        text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read().decode())
+        text = await self.page("/metrics")
         samples: Metrics = {}
-        for line in text.splitlines():
+        for line in text.decode().splitlines():
             match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
             if match:
                 samples[match[1], match[2] or ""] = float(match[3])
         return samples
 
 
+    async def page(self, path: str) -> bytes:
+        """GET a path of the HTTP port."""
+        url = f"http://{self.http}{path}"
+        return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30).read())
+
+
 @contextlib.asynccontextmanager
-async def serving(repository: Path, log: Path, front: str) -> AsyncIterator[Server]:
+async def serving(repository: Path, log: Path, front: str, config: Path) -> AsyncIterator[Server]:
     """Run a server on free ports of this machine while the block runs.
 
     Parameters
@@ -52,6 +57,8 @@ async def serving(repository: Path, log: Path, front: str) -> AsyncIterator[Serv
     log : Path
         What the server logs is written there.
     front : {"auto", "native", "grpcio"}
+    config : Path
+        The rest of the configuration.
 
     Raises
     ------
@@ -60,7 +67,8 @@ async def serving(repository: Path, log: Path, front: str) -> AsyncIterator[Serv
     """
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "penstock", "serve", str(repository), "--front", front),
+            *(sys.executable, "-m", "penstock", "serve", str(repository), "--config", str(config)),
+            *("--front", front),
             *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json"),
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,

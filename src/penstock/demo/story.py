@@ -1,4 +1,4 @@
-"""The demo from beginning to end: train, pack, serve, score, swap under load, report."""
+"""The demo from beginning to end: train, pack, serve, score, swap under load, notice what moved, report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import penstock
-from penstock.demo.census import Year, fit_transform, read_census, read_year
+from penstock.demo.census import AGE, RECODED, Year, altered, fit_transform, read_census, read_year
 from penstock.demo.display import Display
 from penstock.demo.server import Metrics, Server, serving
 from penstock.demo.traffic import INFER, Client, Job, Tally, encode_request
@@ -32,9 +32,18 @@ FIRST_YEAR = 2015
 GOLDEN_ROWS = 16
 DISTINCT, CONNECTIONS, STREAMS = 4096, 16, 32
 """Different requests of the compiled client, its connections, and its requests in flight on each."""
-SWAP, COMPILED = "train + swap", "compiled client"
+SWAP, COMPILED, ALTERED = "train + swap", "compiled client", "altered"
 AFTER_SWAP_S = 1.0
 """Time for which the background load goes on after the swap."""
+ALERT_TIMEOUT_S = 10.0
+_CONFIG = """
+[monitor]
+interval_s = 0.2
+
+[models.{model}.monitor]
+window_rows = {rows}
+min_effect = 0.05  # years differ by a few per cent; what is asked for here is a change beyond that
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,8 @@ class Options:
     repository : Path, optional
         Kept; a temporary one is used and removed otherwise.
     front : {"auto", "native", "grpcio"}
+    report : Path
+        Where the drift report is written.
     quick : bool
         Few people and trees.
     """
@@ -54,7 +65,13 @@ class Options:
     data: Path
     repository: Path | None = None
     front: str = "auto"
+    report: Path = Path("penstock-drift.html")
     quick: bool = False
+
+    @property
+    def window_rows(self) -> int:
+        """Rows of a window of the monitor."""
+        return 500 if self.quick else 20_000
 
     @property
     def step(self) -> int:
@@ -106,6 +123,12 @@ class Outcome:
         The native front answered.
     capacity : LoadReport, optional
         Of the compiled load generator; None where it is not built.
+    alarms : list of list of str
+        What alerts named: while the years were as they are, and after two columns were altered.
+    alert : str
+        What the alert said, and what to do.
+    report : Path, optional
+        The drift report.
     """
 
     versions: list[int] = field(default_factory=list)
@@ -115,6 +138,9 @@ class Outcome:
     served: dict[str, Served] = field(default_factory=dict)
     native: bool = False
     capacity: LoadReport | None = None
+    alarms: list[list[str]] = field(default_factory=list)
+    alert: str = ""
+    report: Path | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -128,6 +154,8 @@ class Outcome:
             found.append(
                 f"load generator: {self.capacity.failed:,} requests failed: {self.capacity.messages}"
             )
+        if self.alarms != [[], sorted((AGE, RECODED))]:
+            found.append(f"alerts: expected none, then one of {AGE} and {RECODED}; got {self.alarms}")
         answered = sorted(self.phases[SWAP].versions)
         if answered != sorted(self.versions):
             found.append(f"{SWAP}: expected answers from versions {self.versions}, got {answered}")
@@ -144,12 +172,14 @@ class _Data:
             year: read_year(table, self.transform) for year, table in tables.items()
         }
         self.scored = [year for year in self.years if year > FIRST_YEAR]
+        self.altered = read_year(altered(tables[self.scored[-1]]), self.transform)
         self.expected: dict[int, dict[int, Any]] = {year: {} for year in self.scored}
 
     def learn(self, version: int, model: Classifier) -> None:
         """Keep a version's own answers, to compare with those of the server."""
         for year in self.scored:
             self.expected[year][version] = model.predict(self.years[year].rows)
+        self.altered_answers = {version: model.predict(self.altered.rows)}
 
     def job(self, year: int) -> Job:
         return Job(self.years[year], self.expected[year])
@@ -182,8 +212,12 @@ async def run(options: Options, display: Display) -> Outcome:
         repository = options.repository or Path(scratch, "models")
         publisher = _Publisher(options, data, repository, Path(scratch), display)
         outcome.versions.append(await publisher.publish([FIRST_YEAR]))
-        log = Path(scratch, "server.log")
-        async with serving(repository, log, options.front) as server, Client(server.grpc, MODEL) as client:
+        log, config = Path(scratch, "server.log"), Path(scratch, "penstock.toml")
+        config.write_text(_CONFIG.format(model=MODEL, rows=options.window_rows))
+        async with (
+            serving(repository, log, options.front, config) as server,
+            Client(server.grpc, MODEL) as client,
+        ):
             outcome.native = any(name.startswith("penstock_front_") for name, _ in await server.metrics())
             front = "native" if outcome.native else "grpcio"
             display.step("serve", f"penstock serve, {front} front: grpc={server.grpc} http={server.http}")
@@ -191,6 +225,7 @@ async def run(options: Options, display: Display) -> Outcome:
             await _swap(client, data, outcome, publisher, display)
             await _score_all(client, server, data, outcome, display)
             await _drive(server, data, outcome, options, display)
+            await _alter(client, server, data, outcome, options, display)
         display.step("stop", "the server has drained and ended")
     return outcome
 
@@ -352,3 +387,37 @@ async def _drive(server: Server, data: _Data, outcome: Outcome, options: Options
         f"compiled client, {CONNECTIONS} connections × {STREAMS}, one raw row a request: "
         f"{report.throughput:,.0f} requests/s, {report.failed:,} failed",
     )
+
+
+async def _alter(
+    client: Client, server: Server, data: _Data, outcome: Outcome, options: Options, display: Display
+) -> None:
+    """Send the last year with one column recoded and all ages shifted, and see what the monitor says."""
+    before = await client.report()
+    outcome.alarms.append(_named(before))
+    year = data.scored[-1]
+    display.step(
+        "alter", f"{year} again, {RECODED} with other codes and everybody older; so far no alert is firing"
+    )
+    tally, _ = await client.score(Job(data.altered, data.altered_answers), year)
+    outcome.phases[ALTERED] = tally
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + ALERT_TIMEOUT_S
+    report = await client.report()
+    while len(_named(report)) < 2 and loop.time() < until_s:
+        await asyncio.sleep(0.2)
+        report = await client.report()
+    outcome.alarms.append(_named(report))
+    for alert in report.firing:
+        outcome.alert = alert.title
+        display.step("alert", f"{alert.severity}: {alert.title}")
+        for step in alert.next_steps[:3]:
+            display.step("", f"→ {step}")
+    options.report.write_bytes(await server.page(f"/api/models/{MODEL}/report.html?windows=1"))
+    outcome.report = options.report.resolve()
+    display.step("report", str(outcome.report))
+
+
+def _named(report: Any) -> list[str]:
+    """Return the columns that firing alerts name."""
+    return sorted({finding.subject for alert in report.firing for finding in alert.findings})

@@ -21,6 +21,7 @@ from penstock.serve.protos import message_class
 __all__ = ["INFER", "Client", "Job", "Tally", "encode_request"]
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
+REPORT = "/penstock.v1.Monitoring/Report"
 LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
 REQUEST_TIMEOUT_S = 20.0
 LOAD_TIMEOUT_S = 60.0
@@ -119,6 +120,12 @@ class Client:
             await self._channels[0].unary_unary(LOAD)(request.SerializeToString(), timeout=LOAD_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise BundleError(f"{self._model} was not loaded: {error.details()}") from None
+
+    async def report(self) -> Any:
+        """Return what the server's monitor says of the model: a ReportResponse, with the alerts that fire."""
+        request = message_class("ReportRequest", "penstock.v1")(model=self._model, windows=1)
+        answer = await self._channels[0].unary_unary(REPORT)(request.SerializeToString(), timeout=20)
+        return message_class("ReportResponse", "penstock.v1").FromString(answer)
 
     async def score(
         self,

@@ -42,14 +42,18 @@ def arrow_matrix(table: pa.RecordBatch | pa.Table, spec: TensorSpec) -> _Array:
     if spec.shape[1] not in (-1, len(names)):
         raise SignatureError(
             f'input "{spec.name}": expected a column of that name or {spec.shape[1]} numeric columns, '
-            f"got {len(names)} columns"
+            f"got {len(names)} columns",
+            name=spec.name,
+            reason="shape",
         )
     matrix = np.empty((table.num_rows, len(names)), dtype=spec.dtype)
     for index, name in enumerate(names):
         kind = table.schema.field(index).type
         if not is_number(kind):
             raise SignatureError(
-                f'input "{spec.name}": expected numeric columns, got "{name}" of type {kind}'
+                f'input "{spec.name}": expected numeric columns, got "{name}" of type {kind}',
+                name=spec.name,
+                reason="datatype",
             )
         with np.errstate(over="ignore"):
             matrix[:, index] = _nullable(table.column(index))
@@ -85,7 +89,9 @@ def arrow_array(name: str, column: pa.Array | pa.ChunkedArray) -> _Array:
         text = np.empty(len(column), dtype=object)
         text[:] = column.to_pylist()
         return text.reshape(sizes)
-    raise SignatureError(f'input "{name}": a column of type {kind} cannot fill a tensor')
+    raise SignatureError(
+        f'input "{name}": a column of type {kind} cannot fill a tensor', name=name, reason="datatype"
+    )
 
 
 def _nullable(column: pa.Array | pa.ChunkedArray) -> _Array:
@@ -112,5 +118,7 @@ def _in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 def _refuse_nulls(name: str, column: pa.Array) -> None:
     if column.null_count:
         raise SignatureError(
-            f'input "{name}": expected no nulls in a column of type {column.type}, got {column.null_count}'
+            f'input "{name}": expected no nulls in a column of type {column.type}, got {column.null_count}',
+            name=name,
+            reason="missing",
         )

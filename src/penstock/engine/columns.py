@@ -70,11 +70,17 @@ def to_inputs(columns: Any, signature: Signature) -> tuple[Arrays, int]:
     known = [spec.name for spec in signature.inputs]
     for name in named:
         if name not in known:
-            raise SignatureError(f'unknown input "{name}"; expected inputs: {quoted(known)}')
+            raise SignatureError(
+                f'unknown input "{name}"; expected inputs: {quoted(known)}', reason="unknown"
+            )
     inputs: Arrays = {}
     for spec in signature.inputs:
         if spec.name not in named:
-            raise SignatureError(f'missing input "{spec.name}"; expected inputs: {quoted(known)}')
+            raise SignatureError(
+                f'missing input "{spec.name}"; expected inputs: {quoted(known)}',
+                name=spec.name,
+                reason="missing",
+            )
         inputs[spec.name] = _shaped(_typed(named[spec.name], spec), spec, signature.batched)
     return inputs, _rows(inputs) if signature.batched else 1
 
@@ -84,7 +90,11 @@ def _rows(inputs: Arrays) -> int:
     rows = len(inputs[first])
     for name in others:
         if len(inputs[name]) != rows:
-            raise SignatureError(f'input "{name}" has {len(inputs[name])} rows; input "{first}" has {rows}')
+            raise SignatureError(
+                f'input "{name}" has {len(inputs[name])} rows; input "{first}" has {rows}',
+                name=name,
+                reason="rows",
+            )
     return rows
 
 
@@ -98,12 +108,14 @@ def _named(columns: Any, signature: Signature) -> Mapping[str, Any]:
         if len(signature.inputs) != 1:
             names = quoted(spec.name for spec in signature.inputs)
             raise SignatureError(
-                f"expected a dict with the inputs {names}, got one array; a bare array only fits one input"
+                f"expected a dict with the inputs {names}, got one array; a bare array only fits one input",
+                reason="contents",
             )
         return {signature.inputs[0].name: columns}
     raise SignatureError(
         "expected a dict of arrays, a pyarrow RecordBatch or Table, or a numpy array, "
-        f"got {type(columns).__module__}.{type(columns).__qualname__}"
+        f"got {type(columns).__module__}.{type(columns).__qualname__}",
+        reason="contents",
     )
 
 
@@ -113,13 +125,19 @@ def _typed(value: Any, spec: TensorSpec) -> _Array:
         return _converted(value, spec)
     masked = imported("numpy.ma")
     if masked is not None and isinstance(value, masked.MaskedArray):
-        raise SignatureError(f'input "{spec.name}": expected a plain array, got a masked one; fill it first')
+        raise SignatureError(
+            f'input "{spec.name}": expected a plain array, got a masked one; fill it first',
+            name=spec.name,
+            reason="unsupported",
+        )
     array = np.asarray(value)
     got = datatype_of(array.dtype)
     if got != spec.datatype:
         hint = "" if spec.datatype == "BYTES" else f"; cast it with .astype(numpy.{spec.dtype.name})"
         raise SignatureError(
-            f'input "{spec.name}": expected datatype {spec.datatype}, got {got or array.dtype}{hint}'
+            f'input "{spec.name}": expected datatype {spec.datatype}, got {got or array.dtype}{hint}',
+            name=spec.name,
+            reason="datatype",
         )
     return _text(array, spec) if got == "BYTES" else array.astype(spec.dtype, copy=False)
 
@@ -130,7 +148,9 @@ def _converted(value: Any, spec: TensorSpec) -> _Array:
         array = np.asarray(value, dtype=object) if spec.datatype == "BYTES" else np.asarray(value)
     except (ValueError, OverflowError):
         raise SignatureError(
-            f'input "{spec.name}": expected rows of one length, got lists of different lengths'
+            f'input "{spec.name}": expected rows of one length, got lists of different lengths',
+            name=spec.name,
+            reason="shape",
         ) from None
     if spec.datatype == "BYTES":
         return _text(array, spec)
@@ -139,13 +159,21 @@ def _converted(value: Any, spec: TensorSpec) -> _Array:
     kind, want = array.dtype.kind, spec.dtype.kind
     if not (kind == want or (want in "iuf" and kind in "iu")):
         got = "mixed" if array.dtype.kind == "O" else datatype_of(array.dtype) or str(array.dtype)
-        raise SignatureError(f'input "{spec.name}": expected datatype {spec.datatype}, got {got} values')
+        raise SignatureError(
+            f'input "{spec.name}": expected datatype {spec.datatype}, got {got} values',
+            name=spec.name,
+            reason="datatype",
+        )
     if want in "iu":
         limits = np.iinfo(spec.dtype)
         outside = (array < limits.min) | (array > limits.max)
         if outside.any():
             index = int(np.argmax(outside))
-            raise SignatureError(f'input "{spec.name}": element {index} is out of range for {spec.datatype}')
+            raise SignatureError(
+                f'input "{spec.name}": element {index} is out of range for {spec.datatype}',
+                name=spec.name,
+                reason="range",
+            )
     with np.errstate(over="ignore"):
         return array.astype(spec.dtype)
 
@@ -164,10 +192,14 @@ def _text(array: _Array, spec: TensorSpec) -> _Array:
             else:
                 kind = type(item).__name__
                 raise SignatureError(
-                    f'input "{spec.name}": expected str or bytes, got {kind} in element {index}'
+                    f'input "{spec.name}": expected str or bytes, got {kind} in element {index}',
+                    name=spec.name,
+                    reason="datatype",
                 )
         except UnicodeError:
-            raise SignatureError(f'input "{spec.name}": element {index} is not valid UTF-8') from None
+            raise SignatureError(
+                f'input "{spec.name}": element {index} is not valid UTF-8', name=spec.name, reason="text"
+            ) from None
     return array
 
 
@@ -176,11 +208,16 @@ def _shaped(array: _Array, spec: TensorSpec, batched: bool) -> _Array:
         array = array[:, np.newaxis]
     if not matches(array.shape, spec.shape):
         raise SignatureError(
-            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, got {format_shape(array.shape)}'
+            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, '
+            f"got {format_shape(array.shape)}",
+            name=spec.name,
+            reason="shape",
         )
     if batched and len(array) == 0:
         raise SignatureError(
-            f'input "{spec.name}": expected at least 1 row, got shape {format_shape(array.shape)}'
+            f'input "{spec.name}": expected at least 1 row, got shape {format_shape(array.shape)}',
+            name=spec.name,
+            reason="shape",
         )
     return np.asarray(array, order="C")
 
@@ -189,7 +226,7 @@ def _from_arrow(table: Any, signature: Signature) -> dict[str, Any]:
     names = list(table.schema.names)
     known = {spec.name: spec for spec in signature.inputs}
     if len(set(names)) != len(names):
-        raise SignatureError("expected unique column names, got some more than once")
+        raise SignatureError("expected unique column names, got some more than once", reason="contents")
     matrix = signature.inputs[0]
     if (
         len(known) == 1

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from penstock.batching import Queue, Target
-from penstock.bundle.signature import Signature
 from penstock.config import ModelConfig
 from penstock.engine.executor import Executor
+from penstock.engine.observer import Observer
 from penstock.engine.pipeline import Pipeline
+from penstock.engine.version import LoadedVersion
 
-__all__ = ["Deployment", "LoadedVersion"]
+__all__ = ["Deployment"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedVersion:
-    """A pipeline and its face towards fronts and queue."""
-
-    pipeline: Pipeline
-    target: Target
-    queue: Queue
-
-    @property
-    def version(self) -> int:
-        """Number of the version."""
-        return self.pipeline.version
-
-    @property
-    def signature(self) -> Signature:
-        """What the version takes and gives."""
-        return self.pipeline.signature
 
 
 class Deployment:
@@ -58,19 +39,20 @@ class Deployment:
             promote_after_s=config.promote_after_ms / 1e3,
             executors=config.instances,
         )
-        self._pipelines: dict[int, Pipeline] = {}
+        self._versions: dict[int, LoadedVersion] = {}
         self._executors = [
-            Executor(f"penstock-{name}-{i}", self.queue, self._pipelines.__getitem__)
+            Executor(f"penstock-{name}-{i}", self.queue, self._versions.__getitem__)
             for i in range(config.instances)
         ]
 
-    def add(self, pipeline: Pipeline) -> LoadedVersion:
+    def add(self, pipeline: Pipeline, observer: Observer | None = None) -> LoadedVersion:
         """Make a pipeline runnable; requests reach it once its target is published."""
         target = Target(self.name, pipeline.version, pipeline.signature, self.queue)
         for rows, seconds in pipeline.warm_costs:
             target.learn(rows, seconds)
-        self._pipelines[target.key] = pipeline
-        return LoadedVersion(pipeline, target, self.queue)
+        loaded = LoadedVersion(pipeline, target, self.queue, observer)
+        self._versions[target.key] = loaded
+        return loaded
 
     def drain(self, loaded: LoadedVersion, patience: Callable[[], bool]) -> None:
         """Close a version when its last request is answered.
@@ -92,7 +74,7 @@ class Deployment:
                     loaded.target.holds,
                 )
                 break
-        del self._pipelines[loaded.target.key]
+        del self._versions[loaded.target.key]
         loaded.pipeline.close()
 
     def close(self) -> None:

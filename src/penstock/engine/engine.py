@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.batching import Routes
 from penstock.bundle.repository import Repository
 from penstock.bundle.signature import Signature
 from penstock.config import Config
-from penstock.engine.deployment import LoadedVersion
 from penstock.engine.failures import error_of
 from penstock.engine.future import InferenceFuture
 from penstock.engine.model import Model
+from penstock.engine.monitoring import Monitoring
 from penstock.engine.routing import RoutingTable
 from penstock.engine.session import Arrays
 from penstock.engine.statistics import LoadCounts, ModelStatus, PipelineStatistics, read_statistics
+from penstock.engine.version import LoadedVersion
 from penstock.errors import (
     InferenceError,
     ModelNotFoundError,
@@ -27,6 +29,9 @@ from penstock.errors import (
     PenstockError,
     SignatureError,
 )
+
+if TYPE_CHECKING:
+    from penstock.monitor.monitor import Monitor
 
 __all__ = ["Engine"]
 
@@ -73,7 +78,9 @@ class Engine:
         self._routes = Routes()
         self._table = RoutingTable()
         self._closed = False
+        self._monitoring = Monitoring(self._config, self.statistics)
         self.refresh()
+        self._monitoring.settle()
 
     def __enter__(self) -> Engine:
         return self
@@ -86,7 +93,13 @@ class Engine:
     # -- inference -----------------------------------------------------------------------------
 
     def predict(
-        self, model: str, columns: Any, *, version: int | None = None, outputs: Sequence[str] | None = None
+        self,
+        model: str,
+        columns: Any,
+        *,
+        version: int | None = None,
+        outputs: Sequence[str] | None = None,
+        ids: Sequence[str] | None = None,
     ) -> Arrays:
         """Score a batch at once, in this thread, past the queue.
 
@@ -99,6 +112,8 @@ class Engine:
             The active one where left out.
         outputs : sequence of str, optional
             All where left out.
+        ids : sequence of str, optional
+            What each row is called, for the prediction log and for labels that come later.
 
         Returns
         -------
@@ -115,13 +130,23 @@ class Engine:
         """
         while True:
             loaded = self._table.resolve(model, version)
-            names = loaded.signature.check_outputs(outputs)
+            observer = loaded.observer
             try:
+                names = loaded.signature.check_outputs(outputs)
+                if observer is not None and observer.checks:
+                    observer.check(*loaded.pipeline.to_inputs(columns))
                 answer = loaded.pipeline.score(columns)
+            except SignatureError as error:
+                loaded.target.refuse(error.name, error.reason, answered=False)
+                raise
             except InferenceError:
                 if self._is_current(loaded, model, version):
                     raise
                 continue  # swapped and closed between the look-up and the run
+            if observer is not None:
+                rows = len(next(iter(answer.values())))
+                named = None if ids is None else (ids, [1] * rows)
+                observer.observe(columns, answer, rows, named)
             return {name: answer[name] for name in names}
 
     def submit(
@@ -133,6 +158,7 @@ class Engine:
         outputs: Sequence[str] | None = None,
         timeout_s: float | None = None,
         priority: int = 0,
+        request_id: str = "",
     ) -> InferenceFuture:
         """Queue a request, to share a batch with others.
 
@@ -144,6 +170,8 @@ class Engine:
             The request is answered with DeadlineExceededError if it cannot run within this time.
         priority : int
             0 is served first, 2 last.
+        request_id : str
+            What the request is called, for the prediction log and for labels that come later.
 
         Returns
         -------
@@ -160,8 +188,12 @@ class Engine:
             raise SignatureError(f'parameter "priority": expected an integer from 0 to 2, got {priority!r}')
         while True:
             loaded = self._table.resolve(model, version)
-            names = loaded.signature.check_outputs(outputs)
-            inputs, rows = loaded.pipeline.to_inputs(columns)
+            try:
+                names = loaded.signature.check_outputs(outputs)
+                inputs, rows = loaded.pipeline.to_inputs(columns)
+            except SignatureError as error:
+                loaded.target.refuse(error.name, error.reason)
+                raise
             known = [spec.name for spec in loaded.signature.outputs]
             future = InferenceFuture(loaded.version)
             ticket = loaded.queue.submit(
@@ -172,12 +204,18 @@ class Engine:
                 outputs=[known.index(name) for name in names],
                 timeout_s=timeout_s,
                 priority=priority,
+                request_id=request_id,
                 error_of=error_of,
             )
             if ticket is not None:
                 future.follow(ticket)
                 return future
             # Retired between the look-up and the hold; the next table is published already.
+
+    def count_refusal(self, model: str, version: int | None, error: SignatureError) -> None:
+        """Count a request that was refused before it came to :meth:`submit`, where its model is there."""
+        with contextlib.suppress(ModelNotFoundError, ModelNotReadyError):
+            self._table.resolve(model, version).target.refuse(error.name, error.reason)
 
     def signature(self, model: str, version: int | None = None) -> Signature:
         """Return what a version takes and gives.
@@ -307,6 +345,25 @@ class Engine:
 
         return unsubscribe
 
+    def monitors(self) -> dict[str, Monitor]:
+        """Return the monitor of every model that is monitored."""
+        return self._monitoring.monitors()
+
+    def monitor(self, model: str) -> Monitor:
+        """Return what watches a model: windows, alerts, drift.
+
+        Raises
+        ------
+        ModelNotFoundError
+            When the model is not there, or is not monitored.
+        """
+        return self._monitoring.monitor(model)
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """All monitors, and where their alerts go."""
+        return self._monitoring
+
     @property
     def routes(self) -> Routes:
         """The compiled routing table, for a native front."""
@@ -323,6 +380,7 @@ class Engine:
             models = list(self._models.values())
         for model in models:
             model.close("the engine is closed")
+        self._monitoring.close()
 
     # -- internals -----------------------------------------------------------------------------
 
@@ -335,7 +393,7 @@ class Engine:
         with self._lock:
             if self._closed:
                 raise ModelNotReadyError(f'model "{name}" is not ready: the engine is closed')
-            fresh = Model(name, self._repository, self._config, self._publish)
+            fresh = Model(name, self._repository, self._config, self._publish, self._monitoring)
             return self._models.setdefault(name, fresh)
 
     def _is_current(self, loaded: LoadedVersion, model: str, version: int | None) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from penstock.batching import Batch, Queue
 from penstock.engine.failures import INTERNAL, INVALID_ARGUMENT
-from penstock.engine.pipeline import Pipeline
+from penstock.engine.version import LoadedVersion
 from penstock.errors import SignatureError
 
 __all__ = ["Executor"]
@@ -24,13 +24,13 @@ class Executor:
     name : str
         Of the thread.
     queue : Queue
-    pipeline_of : callable
-        The pipeline behind :attr:`Batch.key`.
+    version_of : callable
+        The version behind :attr:`Batch.key`.
     """
 
-    def __init__(self, name: str, queue: Queue, pipeline_of: Callable[[int], Pipeline]) -> None:
+    def __init__(self, name: str, queue: Queue, version_of: Callable[[int], LoadedVersion]) -> None:
         self._queue = queue
-        self._pipeline_of = pipeline_of
+        self._version_of = version_of
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -56,8 +56,13 @@ class Executor:
 
     def _run(self, batch: Batch) -> None:
         try:
-            pipeline = self._pipeline_of(batch.key)
-            outputs = pipeline.run_batch(batch)
+            version = self._version_of(batch.key)
+            pipeline, observer = version.pipeline, version.observer
+            columns = pipeline.inputs_of(batch)
+            if observer is not None and observer.checks:
+                observer.check(columns, batch.rows)
+            outputs = pipeline.run(columns)
+            ids = batch.request_ids() if observer is not None and observer.wants_ids else None
             batch.complete(pipeline.signature, outputs)
         except Exception as error:
             if batch.requests > 1:
@@ -65,6 +70,10 @@ class Executor:
                 for part in batch.split():
                     self._run(part)
             elif isinstance(error, SignatureError):
+                version.target.refuse(error.name, error.reason, answered=False)
                 batch.fail(INVALID_ARGUMENT, str(error))
             else:
                 batch.fail(INTERNAL, "inference failed", f"{type(error).__name__}: {error}")
+            return
+        if observer is not None:
+            observer.observe(columns, outputs, batch.rows, ids)

@@ -13,7 +13,7 @@ import numpy as np
 from penstock.bundle.signature import Signature, TensorSpec, format_shape, quoted
 from penstock.engine.session import Arrays
 from penstock.errors import BundleError, SignatureError, TransformError
-from penstock.transform import Column, Output, Transform
+from penstock.transform import Column, Output, PrefixedText, Transform
 
 __all__ = ["Feed", "raw_inputs"]
 
@@ -66,6 +66,8 @@ class Feed:
     transform : Transform
     inputs : tuple of TensorSpec
         What clients send.
+    text : type
+        Makes a column that :meth:`run` takes of the elements of a BYTES tensor and their number.
 
     Raises
     ------
@@ -73,6 +75,8 @@ class Feed:
         Naming the column whose type is open, or the output that does not fit, what was expected and what
         the transform gives; and where the transform does not compile.
     """
+
+    text = PrefixedText
 
     __slots__ = ("_dtypes", "_flat", "_names", "inputs", "transform")
 

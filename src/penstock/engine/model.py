@@ -13,10 +13,12 @@ from typing import Final
 from penstock.bundle.bundle import Bundle
 from penstock.bundle.repository import Repository
 from penstock.config import Config
-from penstock.engine.deployment import Deployment, LoadedVersion
+from penstock.engine.deployment import Deployment
+from penstock.engine.observer import Watcher
 from penstock.engine.pipeline import Pipeline
 from penstock.engine.routing import ModelRoute
 from penstock.engine.statistics import LoadCounts, ModelState, ModelStatus
+from penstock.engine.version import LoadedVersion
 from penstock.errors import BundleError, ModelNotFoundError, ModelNotReadyError, PenstockError
 
 __all__ = ["Model"]
@@ -38,6 +40,8 @@ class Model:
     config : Config
     publish : callable
         Called with the name after each change, to put :meth:`route` in force.
+    watcher : Watcher
+        Told which versions there are; gives each an observer.
 
     Notes
     -----
@@ -45,7 +49,12 @@ class Model:
     """
 
     def __init__(
-        self, name: str, repository: Repository, config: Config, publish: Callable[[str], None]
+        self,
+        name: str,
+        repository: Repository,
+        config: Config,
+        publish: Callable[[str], None],
+        watcher: Watcher,
     ) -> None:
         self.name = name
         self.counts = LoadCounts()
@@ -54,6 +63,7 @@ class Model:
         self._intra_op_threads = config.server.intra_op_threads
         self._drain_timeout_s = config.server.drain_timeout_s
         self._publish = publish
+        self._watcher = watcher
         self._load_lock = threading.Lock()
         self._lock = threading.Lock()  # guards what follows, for a look or a change
         self._deployment: Deployment | None = None
@@ -171,6 +181,7 @@ class Model:
             if old is not None and not keep:
                 del self._loaded[old.version]
                 self._states[old.version] = ("UNLOADING", "replaced")
+        self._watcher.activate(self.name, number)
         self._publish(self.name)
         _log.info(
             "model %s serves version %d",
@@ -238,8 +249,9 @@ class Model:
                 self._reason = "loading"
         self._publish(self.name)
         try:
+            bundle = Bundle.open(path, verify=False)
             pipeline = Pipeline.load(
-                Bundle.open(path, verify=False),
+                bundle,
                 self._config.device,
                 self._config.max_batch_rows,
                 self._intra_op_threads,
@@ -248,7 +260,7 @@ class Model:
                 if self._deployment is None:
                     self._deployment = Deployment(self.name, self._config)
                 deployment = self._deployment
-            loaded = deployment.add(pipeline)
+            loaded = deployment.add(pipeline, self._watcher.open(bundle, pipeline))
         except Exception as error:
             reason = self._public_reason(error)
             with self._lock:
@@ -290,6 +302,8 @@ class Model:
     def _drain(self, deployment: Deployment, loaded: LoadedVersion, reason: str) -> None:
         deadline = time.monotonic() + self._drain_timeout_s
         deployment.drain(loaded, lambda: time.monotonic() < deadline)
+        if loaded.observer is not None:
+            self._watcher.release(loaded.observer)
         with self._lock:
             if loaded.version not in self._loaded:
                 self._states[loaded.version] = ("UNAVAILABLE", reason)

@@ -52,6 +52,7 @@ class Pipeline:
         "_feed",
         "_first",
         "_session",
+        "_text",
         "device",
         "digest",
         "max_batch_rows",
@@ -80,6 +81,7 @@ class Pipeline:
         self._session = session
         self._feed = feed
         self._first = signature.inputs[0].name
+        self._text = feed.text if feed else None
 
     @classmethod
     def load(
@@ -173,14 +175,9 @@ class Pipeline:
         rows = len(inputs[self._first])
         return self._run_rows(self._feed.run(inputs, rows) if self._feed else inputs, rows)
 
-    def run_batch(self, batch: Batch) -> Arrays:
-        """Score a batch from the queue; as :meth:`run`."""
-        if self._feed is None:
-            return self.run(batch.inputs(self.signature))
-        from penstock.transform import PrefixedText
-
-        columns = batch.inputs(self.signature, PrefixedText)
-        return self._run_rows(self._feed.run(columns, batch.rows), batch.rows)
+    def inputs_of(self, batch: Batch) -> Arrays:
+        """Return the columns of a batch from the queue as :meth:`run` takes them, over its own memory."""
+        return batch.inputs(self.signature, self._text)
 
     def score(self, columns: Any) -> Arrays:
         """Score columns as a caller has them.

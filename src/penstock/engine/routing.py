@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from penstock.engine.deployment import LoadedVersion
+from penstock.engine.version import LoadedVersion
 from penstock.errors import ModelNotFoundError, ModelNotReadyError
 
 __all__ = ["ModelRoute", "RoutingTable"]

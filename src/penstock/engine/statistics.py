@@ -67,6 +67,10 @@ class PipelineStatistics:
     """Learned cost of a batch, whatever its size."""
     row_cost_s: float
     """Learned cost of one more row."""
+    refusals: dict[tuple[str, str], int]
+    """Requests that did not fit, by input and reason; see :data:`penstock.batching.REFUSAL_REASONS`. An input
+    that the model does not have is `other`; what is wrong with the request itself has no name. Those that
+    :meth:`Engine.predict` refused are here and not among the requests."""
 
 
 def _histogram(parts: Any) -> Histogram:
@@ -94,4 +98,5 @@ def read_statistics(target: Target, active: bool, queue_rows: int) -> PipelineSt
         request_s=_histogram(raw["request_s"]),
         base_cost_s=raw["cost"][0],
         row_cost_s=raw["cost"][1],
+        refusals=raw["refusals"],
     )

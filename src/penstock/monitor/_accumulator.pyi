@@ -39,6 +39,13 @@ class Accumulator:
         SignatureError
             Where the columns are not of the layout. Values are never refused.
         """
+    def update_parts(
+        self,
+        parts: list[Any],
+        part: np.ndarray[Any, np.dtype[np.int32]],
+        column: np.ndarray[Any, np.dtype[np.int64]],
+        rows: int,
+    ) -> None: ...
     def update_matrix(self, matrix: np.ndarray[Any, Any]) -> None:
         """Count all rows of a float32 or float64 matrix (n_rows, n_features), whatever its strides."""
     def counts(self, *, reset: bool = False) -> tuple[int, list[dict[str, Any]]]:

@@ -4,7 +4,7 @@
 cimport cython
 cimport numpy as cnp
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
@@ -151,6 +151,55 @@ cdef dict _categorical_counts(CategoricalCounts& counts):
     }
 
 
+cdef int _view_of_columns(Columns columns, int64_t number, ColumnView* view) except -1:
+    if number < 0 or <size_t>number >= columns.views.size():
+        raise SignatureError(f"expected a column below {columns.views.size()}, got {number}")
+    view[0] = columns.views[number]
+    return 0
+
+
+cdef int _view_of_array(cnp.ndarray array, int64_t number, ColumnView* view) except -1:
+    cdef int dimensions = cnp.PyArray_NDIM(array)
+    cdef int64_t width = cnp.PyArray_DIM(array, 1) if dimensions == 2 else 1
+    if dimensions not in (1, 2) or number < 0 or number >= width or not cnp.PyArray_ISBEHAVED_RO(array):
+        raise SignatureError(f"expected an aligned array with a column {number}, got shape {(<object>array).shape}")
+    view.layout = _layout_of_type(cnp.PyArray_TYPE(array))
+    view.length = cnp.PyArray_DIM(array, 0)
+    view.stride = cnp.PyArray_STRIDE(array, 0)
+    view.values = <const void*>cnp.PyArray_BYTES(array)
+    if dimensions == 2:
+        view.values = <const void*>(cnp.PyArray_BYTES(array) + number * cnp.PyArray_STRIDE(array, 1))
+    return 0
+
+
+cdef Layout _layout_of_type(int number) except *:
+    if number == cnp.NPY_FLOAT32:
+        return Layout.kFloat
+    if number == cnp.NPY_FLOAT64:
+        return Layout.kDouble
+    if number == cnp.NPY_BOOL:
+        return Layout.kBool
+    if number == cnp.NPY_FLOAT16:
+        return Layout.kHalf
+    if number == cnp.NPY_INT8:
+        return Layout.kInt8
+    if number == cnp.NPY_INT16:
+        return Layout.kInt16
+    if number == cnp.NPY_INT32:
+        return Layout.kInt32
+    if number == cnp.NPY_INT64:
+        return Layout.kInt64
+    if number == cnp.NPY_UINT8:
+        return Layout.kUint8
+    if number == cnp.NPY_UINT16:
+        return Layout.kUint16
+    if number == cnp.NPY_UINT32:
+        return Layout.kUint32
+    if number == cnp.NPY_UINT64:
+        return Layout.kUint64
+    raise SignatureError("expected an array of numbers")
+
+
 @cython.final
 cdef class Accumulator:
     """Counts of the columns of one layout."""
@@ -192,6 +241,38 @@ cdef class Accumulator:
         cdef const ColumnView* first = columns.views.data()
         with nogil:
             self.accumulator.get().update(first, rows)
+
+    def update_parts(self, list parts not None, const int32_t[::1] part not None,
+                     const int64_t[::1] column not None, int64_t rows):
+        """Count rows whose columns lie in several places.
+
+        Parameters
+        ----------
+        parts : list of ndarray of numbers, shape (rows,) or (rows, k), or of bound Columns
+        part, column : ndarray, shape (n_features,)
+            Where each feature is: the part, and the column of it.
+        rows : int
+        """
+        cdef vector[ColumnView] views
+        cdef size_t i, count = self.numeric.size()
+        cdef int64_t number
+        cdef object held
+        if <size_t>part.shape[0] != count or <size_t>column.shape[0] != count:
+            raise SignatureError(f"expected the places of {count} features, got {part.shape[0]}")
+        views.resize(count)
+        for i in range(count):
+            held = parts[part[i]]
+            number = column[i]
+            if isinstance(held, Columns):
+                _view_of_columns(<Columns>held, number, &views[i])
+            else:
+                _view_of_array(<cnp.ndarray?>held, number, &views[i])
+            if views[i].length != rows:
+                raise SignatureError(f"feature {i}: expected {rows} rows, got {views[i].length}")
+            if _is_text(views[i]) == <bint>self.numeric[i]:
+                raise SignatureError(f"feature {i}: expected {'numbers' if self.numeric[i] else 'text'}")
+        with nogil:
+            self.accumulator.get().update(views.data(), rows)
 
     def update_matrix(self, cnp.ndarray matrix not None):
         """Count all rows of a matrix of floats or doubles."""

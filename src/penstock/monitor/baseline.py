@@ -5,27 +5,38 @@ Read next: profiler.py, edges.py, drift.py.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from penstock.errors import BundleError, ConfigError
-from penstock.imports import imported
 from penstock.monitor.categories import CategoryCounter
 from penstock.monitor.edges import choose_edges
-from penstock.monitor.encoding import digest_of
+from penstock.monitor.encoding import decode_parts, digest_of, encode_parts
 from penstock.monitor.profile import FeatureProfile, Profile, Role
 from penstock.monitor.profiler import Profiler
+from penstock.monitor.quality.measurement import Measurement, predicted_columns
+from penstock.monitor.tables import kind_of, tables_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from penstock.monitor.multivariate import MultivariateBaseline
+    from penstock.monitor.quality.baseline import BaselineQuality
+
 __all__ = ["Baseline"]
+
+_PARTS: Final = {
+    "quality": ("penstock.monitor.quality.baseline", "BaselineQuality"),
+    "multivariate": ("penstock.monitor.multivariate", "MultivariateBaseline"),
+}
+"""Optional parts of a baseline, fields of the same name: classes with ``to_bytes`` and ``from_bytes``."""
 
 HELD_ROWS = 131_072
 """Rows that the edges are chosen from."""
@@ -41,6 +52,10 @@ class Baseline:
     ----------
     profile : Profile
         Of the reference; numeric features have their bins, categorical ones their categories.
+    quality : BaselineQuality, optional
+        How good the predictions of the reference are, where it has labels.
+    multivariate : MultivariateBaseline, optional
+        All features together: a sample of rows and what is tested with it.
 
     Examples
     --------
@@ -55,6 +70,8 @@ class Baseline:
     """
 
     profile: Profile
+    quality: BaselineQuality | None = None
+    multivariate: MultivariateBaseline | None = None
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -68,6 +85,10 @@ class Baseline:
         types: Mapping[str, str] | None = None,
         label: str | None = None,
         prediction: str | Iterable[str] | None = None,
+        outputs: Iterable[str] = (),
+        task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
+        threshold: float = 0.5,
+        multivariate: bool = False,
     ) -> Baseline:
         """Count a reference in one pass.
 
@@ -82,14 +103,24 @@ class Baseline:
         types : mapping of str to str, optional
             Columns to count, and the types of :data:`penstock.transform.spec.TYPES` to note. By default all
             columns that the first batch has, as they come.
-        label, prediction : str or iterable of str, optional
-            Columns that are what was to be predicted, and what was. Live data have no label: it is in the
-            profile, and profilers leave it out.
+        label : str, optional
+            Column of what was to be predicted. Live data have none: it is in the profile, and profilers
+            leave it out. With a prediction, :attr:`quality` is measured.
+        prediction : str or iterable of str, optional
+            What was predicted: a column; the name of columns ``name[0]``, ``name[1]`` …; or columns, one a
+            class. By default, of the outputs, the one of several columns, or the only one.
+        outputs : iterable of str, default ()
+            Further columns that the model answers.
+        task, threshold
+            Of the prediction: see :func:`penstock.monitor.quality.infer_target`.
+        multivariate : bool, default False
+            Keep a sample of rows for tests of all features together.
 
         Raises
         ------
         ConfigError
-            Where a column is neither numbers nor text, naming it; where there is no row.
+            Where a column is neither numbers nor text, naming it; where there is no row; where label and
+            prediction do not fit together.
         SignatureError
             Where a later batch has other columns.
 
@@ -100,14 +131,23 @@ class Baseline:
         """
         _check_number("bins", bins, 1, _MOST_BINS)
         _check_number("categories", categories, 0, 1_000_000)
-        tables = _tables(reference)
+        tables = tables_of(reference)
         held, tables = _hold(tables)
-        outputs = (prediction,) if isinstance(prediction, str) else tuple(prediction or ())
-        roles: dict[str, Role] = {**dict.fromkeys(outputs, "output")}
+        outputs = tuple(outputs)
+        predicted = predicted_columns(prediction, outputs, held.schema.names, label)
+        roles: dict[str, Role] = {**dict.fromkeys((*outputs, *predicted), "output")}
         if label is not None:
             roles[label] = "label"
         layout = _layout(held, types, roles)
-        numeric = [_choose(feature, held, bins) for feature in layout if feature.kind == "numeric"]
+        measured = None
+        if label is not None and predicted:
+            measured = Measurement.of(held, label, predicted, task=task, threshold=threshold)
+        cut = {} if measured is None else measured.cut
+        numeric = [
+            _choose(feature, held, bins, cut.get(feature.name))
+            for feature in layout
+            if feature.kind == "numeric"
+        ]
         counters = {f.name: CategoryCounter(f.name, categories) for f in layout if f.kind == "categorical"}
         names = [feature.name for feature in numeric]
         profiler = Profiler(Profile(tuple(numeric), 0), names=names)
@@ -118,12 +158,19 @@ class Baseline:
                 profiler.update(table)
             for name, counter in counters.items():
                 counter.update(_text(table, name))
+            if measured is not None:
+                measured.update(table)
         counted = profiler.profile()
         features = tuple(
             counted[f.name] if f.kind == "numeric" else counters[f.name].profile(f.type, role=f.role)
             for f in layout
         )
-        return cls(Profile(features, rows))
+        profile = Profile(features, rows)
+        return cls(
+            profile,
+            quality=None if measured is None else measured.quality(_some(held), profile),
+            multivariate=_multivariate(held, profile) if multivariate else None,
+        )
 
     def profiler(self) -> Profiler:
         """Return a profiler that counts on the bins and categories of this baseline."""
@@ -131,7 +178,8 @@ class Baseline:
 
     @cached_property
     def _bytes(self) -> bytes:
-        return self.profile.to_bytes()
+        parts = {name: part.to_bytes() for name in _PARTS if (part := getattr(self, name)) is not None}
+        return encode_parts({"profile": self.profile.to_bytes(), **parts})
 
     @property
     def digest(self) -> str:
@@ -139,7 +187,7 @@ class Baseline:
         return digest_of(self._bytes)
 
     def to_bytes(self) -> bytes:
-        """Return the baseline as bytes; see :meth:`Profile.to_bytes`."""
+        """Return the baseline as bytes: named parts, versioned and with a digest; no pickle."""
         return self._bytes
 
     @classmethod
@@ -149,9 +197,18 @@ class Baseline:
         Raises
         ------
         BundleError
-            Where they are damaged, truncated, or of a newer format.
+            Where they are damaged, truncated, of a newer format, or have a part that is not known.
         """
-        return cls(Profile.from_bytes(data, source))
+        parts = decode_parts(data, source)
+        unknown = sorted(set(parts) - {"profile", *_PARTS})
+        if unknown or "profile" not in parts:
+            found = f'the unknown part "{unknown[0]}"' if unknown else "none"
+            raise BundleError(
+                f"{source}: expected a baseline with a profile and perhaps {', '.join(sorted(_PARTS))}, "
+                f"got {found}; a newer version of Penstock may have written it"
+            )
+        optional = {name: _part(name, parts[name], source) for name in _PARTS if name in parts}
+        return cls(Profile.from_bytes(parts["profile"], source), **optional)
 
     def save(self, path: str | Path) -> None:
         """Write the baseline to a file."""
@@ -167,62 +224,27 @@ class Baseline:
         return cls.from_bytes(data, str(path))
 
 
+def _part(name: str, data: bytes, source: str) -> Any:
+    module, kind = _PARTS[name]
+    return getattr(importlib.import_module(module), kind).from_bytes(data, source)
+
+
+def _some(held: pa.Table) -> pa.Table:
+    if held.num_rows <= HELD_ROWS:
+        return held
+    return held.take(np.sort(np.random.default_rng(0).choice(held.num_rows, HELD_ROWS, replace=False)))
+
+
+def _multivariate(held: pa.Table, profile: Profile) -> MultivariateBaseline:
+    from penstock.monitor.multivariate import MultivariateBaseline
+
+    layout = Profile(tuple(feature for feature in profile if feature.role != "label"), profile.rows)
+    return MultivariateBaseline.fit(held, layout)
+
+
 def _check_number(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise ConfigError(f"{name}: expected {least} to {most}, got {value}")
-
-
-def _tables(reference: Any) -> Iterator[pa.Table]:
-    """Yield a reference table by table."""
-    import pyarrow as pa
-
-    if isinstance(reference, pa.RecordBatchReader):
-        for batch in reference:
-            yield pa.Table.from_batches([batch])
-    elif isinstance(reference, Mapping):
-        yield _from_mapping(reference)
-    elif hasattr(reference, "__arrow_c_stream__") or hasattr(reference, "__arrow_c_array__"):
-        yield _from_arrow(reference)
-    elif isinstance(reference, Iterable) and not isinstance(reference, str | bytes | np.ndarray):
-        for part in reference:
-            yield from _tables(part)
-    else:
-        raise ConfigError(
-            f"reference: expected named columns: a table, a data frame, a dict or batches of them, "
-            f"got {type(reference).__name__}"
-        )
-
-
-def _from_mapping(columns: Mapping[str, Any]) -> pa.Table:
-    import pyarrow as pa
-
-    arrays = {}
-    for name, values in columns.items():
-        try:
-            is_arrow = hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")
-            arrays[name] = values if is_arrow else pa.array(values, from_pandas=True)
-        except (pa.ArrowException, ValueError, TypeError) as error:
-            raise ConfigError(f'column "{name}": expected numbers or text: {error}') from None
-    lengths = {name: len(values) for name, values in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        raise ConfigError(f"reference: expected columns of one length, got {lengths}")
-    return pa.table(arrays)
-
-
-def _from_arrow(data: Any) -> pa.Table:
-    import pyarrow as pa
-
-    if isinstance(data, pa.Table):
-        return data
-    if isinstance(data, pa.RecordBatch):
-        return pa.Table.from_batches([data])
-    pandas = imported("pandas")
-    try:
-        if pandas is not None and isinstance(data, pandas.DataFrame):
-            return pa.Table.from_pandas(data, preserve_index=False)
-        return pa.table(data)
-    except pa.ArrowException as error:
-        raise ConfigError(f"reference: expected columns of numbers and text: {error}") from None
 
 
 def _hold(tables: Iterator[pa.Table]) -> tuple[pa.Table, Iterator[pa.Table]]:
@@ -256,7 +278,7 @@ def _layout(
             raise ConfigError(f'reference: expected a column "{name}", got columns {held.schema.names}')
     features = []
     for name in names:
-        kind, type_name = _kind(name, held.schema.field(name).type)
+        kind, type_name = kind_of(name, held.schema.field(name).type)
         stated = (types or {}).get(name, "number")
         features.append(
             FeatureProfile(
@@ -269,26 +291,8 @@ def _layout(
     return features
 
 
-def _kind(name: str, kind: pa.DataType) -> tuple[Any, str]:
-    import pyarrow as pa
-
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_boolean(value):
-        return "numeric", "bool"
-    if pa.types.is_integer(value):
-        return "numeric", str(value)
-    if pa.types.is_float16(value) or pa.types.is_float32(value):
-        return "numeric", "float32"
-    if pa.types.is_float64(value) or pa.types.is_null(value):
-        return "numeric", "float64"
-    texts = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary())
-    if value in texts:
-        return "categorical", "string"
-    hint = "; leave it out, or give its parts as numbers" if pa.types.is_temporal(value) else ""
-    raise ConfigError(f'column "{name}": expected numbers, booleans or text, got {kind}{hint}')
-
-
-def _choose(feature: FeatureProfile, held: pa.Table, bins: int) -> FeatureProfile:
+def _choose(feature: FeatureProfile, held: pa.Table, bins: int, cut: float | None = None) -> FeatureProfile:
+    """Return a feature with its edges; ``cut`` is one of them where it is given."""
     import pyarrow as pa
 
     column = held.column(feature.name)
@@ -301,6 +305,8 @@ def _choose(feature: FeatureProfile, held: pa.Table, bins: int) -> FeatureProfil
     if len(values) > HELD_ROWS:
         values = values[np.random.default_rng(0).choice(len(values), HELD_ROWS, replace=False)]
     edges = choose_edges(values.astype(np.float64), bins)
+    if cut is not None:
+        edges = np.union1d(edges, [cut])
     return replace(feature, edges=edges, histogram=np.zeros(len(edges) + 1, np.int64))
 
 

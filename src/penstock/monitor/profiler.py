@@ -92,6 +92,29 @@ class Profiler:
             if columns.rows:  # a column without a row may be of no type
                 self._accumulator.update(columns)
 
+    def update_parts(
+        self,
+        parts: list[Any],
+        part: np.ndarray[Any, np.dtype[np.int32]],
+        column: np.ndarray[Any, np.dtype[np.int64]],
+        rows: int,
+    ) -> None:
+        """Count rows whose columns lie in several arrays, where they lie.
+
+        Parameters
+        ----------
+        parts : list of ndarray of numbers, shape (rows,) or (rows, k), or of bound Columns
+        part, column : ndarray of int32 and of int64, shape (n_features,)
+            Where each feature is, in the order of :attr:`names`: the part, and the column of it.
+        rows : int
+
+        Raises
+        ------
+        SignatureError
+            Where a part is of another length or kind. Nothing is counted then.
+        """
+        self._accumulator.update_parts(parts, part, column, rows)
+
     def profile(self, *, reset: bool = False) -> Profile:
         """Return what was counted so far.
 

@@ -101,7 +101,7 @@ def decode(request: Any, catalog: Catalog) -> InferCall:
     ModelNotFoundError, ModelNotReadyError
         As the catalog does.
     SignatureError
-        Naming what was expected and what came.
+        Naming what was expected and what came; its ``name`` and ``reason`` are what the native front counts.
     """
     version = requested_version(request.model_name, request.model_version, catalog)
     signature = catalog.signature(request.model_name, version)
@@ -168,7 +168,9 @@ def _priority(parameters: Any) -> int:
         return 0
     value = _integer(parameters["priority"])
     if value is None or not 0 <= value <= _MAX_PRIORITY:
-        raise SignatureError(f'parameter "priority": expected an integer from 0 to {_MAX_PRIORITY}')
+        raise SignatureError(
+            f'parameter "priority": expected an integer from 0 to {_MAX_PRIORITY}', reason="parameter"
+        )
     return value
 
 
@@ -177,7 +179,9 @@ def _timeout_s(parameters: Any) -> float | None:
         return None
     value = _integer(parameters["timeout"])
     if value is None or value < 0:
-        raise SignatureError('parameter "timeout": expected microseconds as a non-negative integer')
+        raise SignatureError(
+            'parameter "timeout": expected microseconds as a non-negative integer', reason="parameter"
+        )
     return value / 1e6 if value else None
 
 
@@ -186,10 +190,11 @@ def _check_contents(request: Any) -> None:
     if not buffers:
         return
     if any(values for tensor in request.inputs for _, values in tensor.contents.ListFields()):
-        raise SignatureError("raw_input_contents and typed contents must not be mixed")
+        raise SignatureError("raw_input_contents and typed contents must not be mixed", reason="contents")
     if buffers != len(request.inputs):
         raise SignatureError(
-            f"raw_input_contents holds {buffers} buffers; expected {len(request.inputs)}, one for each input"
+            f"raw_input_contents holds {buffers} buffers; expected {len(request.inputs)}, one for each input",
+            reason="contents",
         )
 
 
@@ -199,30 +204,40 @@ def _inputs(request: Any, signature: Signature) -> dict[str, np.ndarray]:
     for index, tensor in enumerate(request.inputs):
         spec = specs.get(tensor.name)
         if spec is None:
-            raise SignatureError(f'unknown input "{tensor.name}"; expected inputs: {quoted(specs)}')
+            raise SignatureError(
+                f'unknown input "{tensor.name}"; expected inputs: {quoted(specs)}', reason="unknown"
+            )
         if tensor.name in arrays:
-            raise SignatureError(f'input "{tensor.name}" is given more than once')
+            raise SignatureError(
+                f'input "{tensor.name}" is given more than once', name=tensor.name, reason="repeated"
+            )
         raw = request.raw_input_contents[index] if request.raw_input_contents else None
         arrays[tensor.name] = _input(tensor, raw, spec, signature.batched)
     for name in specs:
         if name not in arrays:
-            raise SignatureError(f'missing input "{name}"')
+            raise SignatureError(f'missing input "{name}"', name=name, reason="missing")
     return arrays
 
 
 def _input(tensor: Any, raw: bytes | None, spec: TensorSpec, batched: bool) -> np.ndarray:
     if "shared_memory_region" in tensor.parameters:
         raise SignatureError(
-            f'input "{spec.name}": shared memory is not supported; send the tensor in the message'
+            f'input "{spec.name}": shared memory is not supported; send the tensor in the message',
+            name=spec.name,
+            reason="unsupported",
         )
     if tensor.datatype != spec.datatype:
         raise SignatureError(
-            f'input "{spec.name}": expected datatype {spec.datatype}, got "{tensor.datatype}"'
+            f'input "{spec.name}": expected datatype {spec.datatype}, got "{tensor.datatype}"',
+            name=spec.name,
+            reason="datatype",
         )
     shape = tuple(tensor.shape)
     if not _fits(shape, spec.shape, batched) or _is_too_large(shape, spec, batched):
         raise SignatureError(
-            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, got {format_shape(shape)}'
+            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, got {format_shape(shape)}',
+            name=spec.name,
+            reason="shape",
         )
     if raw is None:
         flat = _from_contents(tensor.contents, spec, shape)
@@ -252,7 +267,9 @@ def _from_raw(raw: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> np.ndarra
     expected = math.prod(shape) * spec.element_bytes
     if len(raw) != expected:
         raise SignatureError(
-            f'input "{spec.name}": expected {expected} bytes for shape {format_shape(shape)}, got {len(raw)}'
+            f'input "{spec.name}": expected {expected} bytes for shape {format_shape(shape)}, got {len(raw)}',
+            name=spec.name,
+            reason="size",
         )
     if spec.datatype == "BOOL":
         return np.frombuffer(raw, np.uint8).astype(np.bool_)
@@ -274,7 +291,9 @@ def _split(raw: bytes, name: str, shape: tuple[int, ...]) -> list[bytes]:
     if len(elements) != count or offset != len(raw):
         raise SignatureError(
             f'input "{name}": BYTES tensor of shape {format_shape(shape)} does not hold exactly '
-            f"{count} length-prefixed elements"
+            f"{count} length-prefixed elements",
+            name=name,
+            reason="size",
         )
     return elements
 
@@ -285,19 +304,27 @@ def _text(elements: Sequence[bytes], name: str) -> np.ndarray:
         try:
             flat[index] = element.decode("utf-8")
         except UnicodeDecodeError:
-            raise SignatureError(f'input "{name}": element {index} is not valid UTF-8') from None
+            raise SignatureError(
+                f'input "{name}": element {index} is not valid UTF-8', name=name, reason="text"
+            ) from None
     return flat
 
 
 def _from_contents(contents: Any, spec: TensorSpec, shape: tuple[int, ...]) -> np.ndarray:
     field = _CONTENTS.get(spec.datatype)
     if field is None:
-        raise SignatureError(f'input "{spec.name}": {spec.datatype} must be sent in raw_input_contents')
+        raise SignatureError(
+            f'input "{spec.name}": {spec.datatype} must be sent in raw_input_contents',
+            name=spec.name,
+            reason="unsupported",
+        )
     values = getattr(contents, field)
     count = math.prod(shape)
     if len(values) != count or any(other.name != field for other, _ in contents.ListFields()):
         raise SignatureError(
-            f'input "{spec.name}": expected {count} elements in {field} for shape {format_shape(shape)}'
+            f'input "{spec.name}": expected {count} elements in {field} for shape {format_shape(shape)}',
+            name=spec.name,
+            reason="size",
         )
     if spec.datatype == "BYTES":
         return _text(values, spec.name)
@@ -310,7 +337,11 @@ def _check_range(values: Sequence[int], spec: TensorSpec) -> None:
     limits = np.iinfo(spec.dtype)
     for index, value in enumerate(values):
         if not limits.min <= value <= limits.max:
-            raise SignatureError(f'input "{spec.name}": element {index} is out of range for {spec.datatype}')
+            raise SignatureError(
+                f'input "{spec.name}": element {index} is out of range for {spec.datatype}',
+                name=spec.name,
+                reason="range",
+            )
 
 
 def _check_rows(request: Any, signature: Signature) -> None:
@@ -320,7 +351,10 @@ def _check_rows(request: Any, signature: Signature) -> None:
     for tensor in request.inputs:
         if tensor.shape[0] != first.shape[0]:
             raise SignatureError(
-                f'input "{tensor.name}" has {tensor.shape[0]} rows; input "{first.name}" has {first.shape[0]}'
+                f'input "{tensor.name}" has {tensor.shape[0]} rows; '
+                f'input "{first.name}" has {first.shape[0]}',
+                name=tensor.name,
+                reason="rows",
             )
 
 
@@ -330,15 +364,19 @@ def _outputs(requested: Any, signature: Signature) -> tuple[str, ...]:
     for output in requested:
         name = output.name
         if name not in known:
-            raise SignatureError(f'unknown output "{name}"; expected outputs: {quoted(known)}')
+            raise _output(f'unknown output "{name}"; expected outputs: {quoted(known)}')
         if name in names:
-            raise SignatureError(f'output "{name}" is requested more than once')
+            raise _output(f'output "{name}" is requested more than once')
         if "classification" in output.parameters:
-            raise SignatureError(f'output "{name}": the classification extension is not supported')
+            raise _output(f'output "{name}": the classification extension is not supported')
         if "shared_memory_region" in output.parameters:
-            raise SignatureError(f'output "{name}": shared memory is not supported')
+            raise _output(f'output "{name}": shared memory is not supported')
         names.append(name)
     return tuple(names)
+
+
+def _output(message: str) -> SignatureError:
+    return SignatureError(message, reason="output")
 
 
 def _raw(array: np.ndarray, datatype: str) -> bytes:

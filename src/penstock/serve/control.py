@@ -26,6 +26,7 @@ from penstock.serve.call import Call
 from penstock.serve.codec import parse
 from penstock.serve.health import HealthService
 from penstock.serve.inference import REFUSED, InferenceService
+from penstock.serve.monitoring import MonitoringService
 from penstock.serve.status import status_of
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class ControlPlane(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
         self._calls: collections.Counter[tuple[str, str]] = collections.Counter()
         self._inference = InferenceService(engine, config)
         self._health = HealthService()
+        self._monitoring = MonitoringService(engine)
         self._reflection = reflection.ReflectionService(
-            [protos.SERVICE.full_name, HealthService.SERVICE.full_name]
+            [protos.SERVICE.full_name, protos.MONITORING.full_name, HealthService.SERVICE.full_name]
         )
         self._changed = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
@@ -97,6 +99,7 @@ class ControlPlane(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
         """Report not serving, and let streams end after what they have read."""
         self._health.drain()
         self._inference.draining.set()
+        self._monitoring.drain()
 
     async def stop(self, grace_s: float) -> None:
         """Take no new calls, wait for those in flight, then cancel what is left."""
@@ -106,6 +109,7 @@ class ControlPlane(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
             self._follower.cancel()
         await self._server.stop(grace_s)
         self._inference.close()
+        self._monitoring.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     # Health
@@ -144,20 +148,27 @@ class ControlPlane(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
                 request = protos.message_class(method.input_type.name)
                 handler = self._unary(method.name, request, implementation)
             handlers[f"/{service}/{method.name}"] = handler
+        monitoring = protos.MONITORING.full_name
+        for method in protos.MONITORING.methods:
+            request = protos.message_class(method.input_type.name, "penstock.v1")
+            implementation = getattr(self._monitoring, _snake(method.name))
+            if method.server_streaming:
+                stream = self._stream(method.name, functools.partial(_parsed, request, implementation))
+                handlers[f"/{monitoring}/{method.name}"] = grpc.unary_stream_rpc_method_handler(stream)
+            else:
+                handlers[f"/{monitoring}/{method.name}"] = self._unary(method.name, request, implementation)
         for name in reflection.SERVICES:
             info = self._stream("ServerReflectionInfo", self._info)
             handlers[f"/{name}/ServerReflectionInfo"] = grpc.stream_stream_rpc_method_handler(info)
         health = HealthService.SERVICE.full_name
-        watch = self._stream("Watch", self._watch)
-        handlers[f"/{health}/Check"] = self._unary("Check", health_pb2.HealthCheckRequest, self._health.check)
+        asked = health_pb2.HealthCheckRequest
+        watch = self._stream("Watch", functools.partial(_parsed, asked, self._health.watch))
+        handlers[f"/{health}/Check"] = self._unary("Check", asked, self._health.check)
         handlers[f"/{health}/Watch"] = grpc.unary_stream_rpc_method_handler(watch)
         return handlers
 
     async def _info(self, requests: AsyncIterator[bytes], call: Call) -> None:
         await self._reflection.info(requests, call, self._inference.draining)
-
-    async def _watch(self, data: bytes, call: Call) -> None:
-        await self._health.watch(parse(health_pb2.HealthCheckRequest, data), call)
 
     def _call(self, method: str, context: Any) -> Call:
         return Call(method, context, triton_status_codes=self._config.server.triton_status_codes)
@@ -203,6 +214,10 @@ class ControlPlane(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
         self._calls[method, status.grpc.name] += 1
 
 
+async def _parsed(request_class: Any, implementation: Stream, data: bytes, call: Call) -> None:
+    await implementation(parse(request_class, data), call)
+
+
 def _notify(loop: asyncio.AbstractEventLoop, changed: asyncio.Event, model: str) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(changed.set)
@@ -213,7 +228,8 @@ def _snake(name: str) -> str:
 
 
 def _model(request: Any) -> str:
-    return str(getattr(request, "model_name", "") or getattr(request, "name", ""))
+    names = (getattr(request, field, "") for field in ("model_name", "name", "model"))
+    return str(next(filter(None, names), ""))
 
 
 def _options(limits: LimitsConfig, public: bool) -> list[tuple[str, int]]:

@@ -1,14 +1,14 @@
-"""The HTTP port: Prometheus metrics and health for orchestrators.
+"""The HTTP port: Prometheus metrics, health for orchestrators, and the dashboard.
 
 ``/metrics``, ``/healthz`` (the process answers), ``/readyz`` (503 with the reasons while
-some model that should be served is not).
+some model that should be served is not); see dashboard/ for the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -26,7 +26,9 @@ KEEP_ALIVE_S = 30
 MAX_CONNECTIONS = 512
 
 
-def make_app(registry: CollectorRegistry, unready: Callable[[], list[dict[str, Any]]]) -> Starlette:
+def make_app(
+    registry: CollectorRegistry, unready: Callable[[], list[dict[str, Any]]], more: Sequence[Route] = ()
+) -> Starlette:
     """Return the ASGI application.
 
     Parameters
@@ -35,6 +37,8 @@ def make_app(registry: CollectorRegistry, unready: Callable[[], list[dict[str, A
         What ``/metrics`` shows.
     unready : callable
         Returns why the server is not ready, one JSON object a reason; empty when it is.
+    more : sequence of Route
+        Of the dashboard.
     """
 
     async def metrics(request: Request) -> Response:
@@ -49,9 +53,8 @@ def make_app(registry: CollectorRegistry, unready: Callable[[], list[dict[str, A
         body = {"ready": not reasons, "reasons": reasons}
         return JSONResponse(body, 503 if reasons else 200)
 
-    return Starlette(
-        routes=[Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
-    )
+    own = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
+    return Starlette(routes=[*own, *more])
 
 
 class HttpServer(uvicorn.Server):

@@ -144,7 +144,12 @@ class InferenceService:
 
     async def model_infer(self, request: Any, call: Call) -> Any:
         """Run one request through the queue."""
-        infer = codec.decode(request, self._engine)
+        try:
+            infer = codec.decode(request, self._engine)
+        except SignatureError as error:
+            version = codec.requested_version(request.model_name, request.model_version, self._engine)
+            self._engine.count_refusal(request.model_name, version, error)
+            raise
         timeout_s = min(
             (limit for limit in (infer.timeout_s, call.time_remaining()) if limit is not None), default=None
         )

@@ -1,7 +1,7 @@
 """Prometheus metrics of a running server, read from the engine when they are scraped.
 
 Nothing is counted here: the engine, the front and the control plane keep their own
-counters. Labels are bounded: model, version, method, code.
+counters. Labels are bounded: model, version, method, code, input, reason.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from penstock import __version__
+from penstock.serve.monitor_metrics import monitor_metrics
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -61,6 +62,7 @@ class EngineCollector(Collector):
             yield from _pipelines(engine)
             yield from _loads(engine)
             yield _ready(engine)
+            yield from monitor_metrics(engine)
         if self._calls is not None:
             yield _control(self._calls())
         front = self._front() if self._front is not None else {}
@@ -87,6 +89,11 @@ def _pipelines(engine: Engine) -> Iterator[Metric]:
         "Batches run, by what limited their rows.",
         labels=(*_VERSION_LABELS, "reason"),
     )
+    refused = CounterMetricFamily(
+        "penstock_refused_inputs",
+        "Requests that did not fit the model, by input and reason.",
+        labels=(*_VERSION_LABELS, "input", "reason"),
+    )
     queue_rows = GaugeMetricFamily("penstock_queue_rows", "Rows in the queue.", labels=("model",))
     base_s = _gauge("penstock_batch_base_cost_seconds", "Learned cost of a batch of any size.")
     row_s = _gauge("penstock_batch_row_cost_seconds", "Learned cost of one more row in a batch.")
@@ -103,6 +110,8 @@ def _pipelines(engine: Engine) -> Iterator[Metric]:
         batches.add_metric(labels, pipeline.batches)
         for reason, count in sorted(pipeline.batch_reasons.items()):
             limits.add_metric((*labels, reason), count)
+        for cell, count in sorted(pipeline.refusals.items()):
+            refused.add_metric((*labels, *cell), count)
         base_s.add_metric(labels, pipeline.base_cost_s)
         row_s.add_metric(labels, pipeline.row_cost_s)
         waiting[pipeline.model] = pipeline.queue_rows
@@ -115,7 +124,7 @@ def _pipelines(engine: Engine) -> Iterator[Metric]:
             family.add_metric(labels, buckets=_buckets(histogram), sum_value=histogram.sum)
     for model, count in waiting.items():
         queue_rows.add_metric((model,), count)
-    yield from (requests, rows, batches, limits, queue_rows, base_s, row_s)
+    yield from (requests, rows, batches, limits, refused, queue_rows, base_s, row_s)
     yield from (queue_s, execution_s, batch_rows, request_s)
 
 

@@ -1,4 +1,4 @@
-"""Message classes and service descriptors of the Open Inference Protocol.
+"""Message classes and service descriptors: the Open Inference Protocol, and ours.
 
 They come from ``descriptors.binpb``, compiled from ``protos/`` when the package is built,
 and live in a descriptor pool of their own: client libraries register the same names in
@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-__all__ = ["POOL", "SERVICE", "message_class"]
+__all__ = ["MONITORING", "POOL", "SERVICE", "message_class"]
 
 
 def _load_pool() -> Any:
@@ -36,12 +36,16 @@ SERVICE = POOL.FindServiceByName("inference.GRPCInferenceService")
 """Descriptor of the inference service; its methods are what a server offers."""
 
 
-def message_class(name: str) -> Any:
-    """Return the class of a message of package ``inference``.
+MONITORING = POOL.FindServiceByName("penstock.v1.Monitoring")
+"""Descriptor of the monitoring service."""
+
+
+def message_class(name: str, package: str = "inference") -> Any:
+    """Return the class of a message.
 
     Examples
     --------
     >>> message_class("ModelReadyRequest")(name="employment").name
     'employment'
     """
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"inference.{name}"))
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"{package}.{name}"))

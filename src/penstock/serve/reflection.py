@@ -29,7 +29,8 @@ def _stable() -> Any:
 
 def _pool() -> Any:
     pool = descriptor_pool.DescriptorPool()
-    for file in (protos.POOL.FindFileByName("inference/model_config.proto"), protos.SERVICE.file):
+    config = protos.POOL.FindFileByName("inference/model_config.proto")
+    for file in (config, protos.SERVICE.file, protos.MONITORING.file):
         pool.AddSerializedFile(file.serialized_pb)
     for file in (health_pb2.DESCRIPTOR, _ALPHA):
         pool.AddSerializedFile(file.serialized_pb)

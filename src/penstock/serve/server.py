@@ -26,6 +26,7 @@ from penstock.errors import ConfigError
 from penstock.serve.address import format_address, listen, parse_address, resolve
 from penstock.serve.call import log_failure
 from penstock.serve.control import ControlPlane
+from penstock.serve.dashboard import Dashboard
 from penstock.serve.front import Front, choose_front
 from penstock.serve.http import HttpServer, make_app
 from penstock.serve.logs import configure_logging
@@ -64,6 +65,7 @@ class Server:
         self._engine: Engine | None = None
         self._control: ControlPlane | None = None
         self._front: Front | None = None
+        self._dashboard = Dashboard(lambda: self._engine, self._unready)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._aborting = asyncio.Event()
@@ -118,7 +120,8 @@ class Server:
 
     async def _start_http(self, listener: Any, stack: contextlib.AsyncExitStack) -> None:
         collector = EngineCollector(lambda: self._engine, self._calls, self._front_statistics)
-        http = HttpServer(make_app(make_registry(collector), self._unready), listener)
+        shown = self._dashboard.routes if self._config.server.dashboard else ()
+        http = HttpServer(make_app(make_registry(collector), self._unready, shown), listener)
         task = asyncio.create_task(http.run_until_stopped())
 
         async def finish() -> None:
@@ -188,6 +191,8 @@ class Server:
         server = self._config.server
         if server.watch:
             _background(stack, self._refresh(server.watch_interval_s))
+        if server.dashboard:
+            _background(stack, self._dashboard.run())
         if self._front is not None:
             stack.callback(self._log_failures)
             _background(stack, self._log_failures_forever())

@@ -181,7 +181,7 @@ cdef object _wrong_type(str name, uint8_t want, str got):
         hint = f"; cast it to {wanted}"
     elif wanted.startswith("timestamp") and got.startswith("timestamp"):
         hint = f"; cast it to {wanted}"
-    return SignatureError(f'column "{name}": expected {wanted}, got {got}{hint}')
+    return SignatureError(f'column "{name}": expected {wanted}, got {got}{hint}', name=name, reason="datatype")
 
 
 cdef object _quoted(tuple names):
@@ -351,7 +351,8 @@ cdef class Binder:
                 columns.rows = rows
             elif rows != columns.rows:
                 raise SignatureError(
-                    f'column "{self.names[i]}" has {rows} rows; column "{self.names[0]}" has {columns.rows}'
+                    f'column "{self.names[i]}" has {rows} rows; column "{self.names[0]}" has {columns.rows}',
+                    name=self.names[i], reason="rows",
                 )
         columns.extra = len(data) - self.count
         return columns
@@ -379,7 +380,8 @@ cdef class Binder:
             for row in np.flatnonzero(array != np.asarray(array, dtype))[:1]:
                 if array[row] == INT64_MIN:
                     raise self._no_missing(i, row)
-                raise SignatureError(f'column "{self.names[i]}", row {row}: out of range for {self.types[i]}')
+                raise SignatureError(f'column "{self.names[i]}", row {row}: out of range for {self.types[i]}',
+                                     name=self.names[i], reason="range")
         return array.view(dtype) if dtype == np.uint64 else np.asarray(array, dtype)
 
     cdef object _texts(self, Py_ssize_t i, const ColumnView* view, int64_t rows, bytes missing):
@@ -399,7 +401,8 @@ cdef class Binder:
     cdef object _no_missing(self, Py_ssize_t i, int64_t row):
         return SignatureError(
             f'column "{self.names[i]}", row {row}: a missing value, '
-            f"which a tensor of {self.types[i]} cannot hold"
+            f"which a tensor of {self.types[i]} cannot hold",
+            name=self.names[i], reason="missing",
         )
 
     cdef Columns _begin(self):
@@ -410,7 +413,8 @@ cdef class Binder:
         return columns
 
     cdef object _missing(self, str name):
-        return SignatureError(f'missing column "{name}"; expected columns: {_quoted(self.names)}')
+        return SignatureError(f'missing column "{name}"; expected columns: {_quoted(self.names)}', name=name,
+                              reason="missing")
 
     cdef uint8_t _fit(self, Columns columns, Py_ssize_t i, uint8_t got) except 255:
         """Check a bound column against what is wanted; return the type that the program shall see."""
@@ -585,14 +589,16 @@ cdef class Binder:
             try:
                 text = PyUnicode_AsUTF8AndSize(item, &size)
             except UnicodeEncodeError:
-                raise SignatureError(f'column "{self.names[i]}", row {row}: not valid UTF-8') from None
+                raise SignatureError(f'column "{self.names[i]}", row {row}: not valid UTF-8',
+                                     name=self.names[i], reason="text") from None
             return string_view(text, <size_t>size)
         if isinstance(item, bytes):
             return string_view(PyBytes_AS_STRING(item), <size_t>PyBytes_GET_SIZE(item))
         if item is None or is_missing_object(item):
             return string_view()
         raise SignatureError(
-            f'column "{self.names[i]}", row {row}: expected str, bytes or None, got {_class_name(item)}'
+            f'column "{self.names[i]}", row {row}: expected str, bytes or None, got {_class_name(item)}',
+            name=self.names[i], reason="datatype",
         )
 
     cdef uint8_t _bind_prefixed(self, Columns columns, Py_ssize_t i, PrefixedText text) except 255:

@@ -108,4 +108,6 @@ def _converted(name: str, want: str, values: list[Any], kind: pa.DataType) -> pa
 
 def _refused(name: str, row: int, want: str, got: str) -> SignatureError:
     expected = "a number" if want == "number" else want
-    return SignatureError(f'column "{name}", row {row}: expected {expected}, got {got}')
+    return SignatureError(
+        f'column "{name}", row {row}: expected {expected}, got {got}', name=name, reason="datatype"
+    )

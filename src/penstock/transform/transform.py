@@ -421,7 +421,9 @@ class Transform:
             )
         value = chunk.value(self._binder.names.index(lookup.column), row)
         got = "missing value" if value is None else f"unknown category {_shown(value)}"
-        return SignatureError(f'column "{lookup.column}", row {first + row}: {got}; expected {known}')
+        return SignatureError(
+            f'column "{lookup.column}", row {first + row}: {got}; expected {known}', name=lookup.column
+        )
 
 
 class _Compiled:

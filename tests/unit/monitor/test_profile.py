@@ -125,9 +125,12 @@ def test_altered_bytes_are_refused(baseline: Baseline) -> None:
 
 def test_a_newer_format_is_named(baseline: Baseline) -> None:
     data = bytearray(baseline.to_bytes())
-    struct.pack_into("<H", data, 16, 2)
-    with pytest.raises(BundleError, match="expected format 1, got 2; a newer version of Penstock wrote it"):
+    with pytest.raises(BundleError, match=r"expected a profile, got a baseline; read it with Baseline"):
         Profile.from_bytes(bytes(data))
+    struct.pack_into("<H", data, 16, 3)
+    for read in (Profile.from_bytes, Baseline.from_bytes):
+        with pytest.raises(BundleError, match="expected format 1 or 2, got 3; a newer version of Penstock"):
+            read(bytes(data))
 
 
 def test_inconsistent_parts_are_refused(baseline: Baseline) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from penstock.monitor.calibration.words import number
+from penstock.monitor.report.detail import detail, share
 from penstock.monitor.report.picture import Picture, picture
 from penstock.monitor.report.table import probability
 from penstock.monitor.report.template import TEMPLATE
@@ -31,7 +31,7 @@ def page(report: DriftReport) -> str:
         _row(index, feature, drawn)
         for index, (feature, drawn) in enumerate(zip(report.features, pictures, strict=True))
     )
-    details = [_detail(feature, drawn) for feature, drawn in zip(report.features, pictures, strict=True)]
+    details = [detail(feature, drawn) for feature, drawn in zip(report.features, pictures, strict=True)]
     text = TEMPLATE
     for name, value in {
         "@HEADLINE@": html.escape(_headline(report)),
@@ -80,7 +80,7 @@ def _row(index: int, feature: FeatureDrift, drawn: Picture | None) -> str:
         f"{role}</th>",
         f'<td data-v={rank}><span class="tag {feature.severity}">'
         f"{feature.severity if feature.alarm else 'no alarm'}</span></td>",
-        f"<td data-v={_sortable(feature.effect)} class=n>{_percent(feature.effect)}</td>",
+        f"<td data-v={_sortable(feature.effect)} class=n>{share(feature.effect)}</td>",
         f"<td data-v={_sortable(feature.p_value)} class=n>{html.escape(probability(feature.p_value))}</td>",
         f"<td data-v={_sortable(psi)} class=n>{_fixed(psi)}</td>",
         f"<td>{_spark(drawn)}</td>",
@@ -109,68 +109,9 @@ def _steps(shares: tuple[float, ...], top: float) -> str:
     return "".join(f"V{height:.3g}H{(i + 1) * width:.4g}" for i, height in enumerate(heights))
 
 
-def _detail(feature: FeatureDrift, drawn: Picture | None) -> dict[str, Any]:
-    return {
-        "n": feature.name,
-        "p": None
-        if drawn is None
-        else {"s": drawn.shape, "o": drawn.others, "l": drawn.labels, "b": drawn.before, "a": drawn.after},
-        "c": [
-            [
-                check.name,
-                check.reason,
-                _percent(check.effect),
-                probability(check.p_value),
-                probability(check.adjusted),
-                check.alarm,
-            ]
-            for check in feature.checks
-        ],
-        "s": [
-            [name, _short(value), _short(feature.noise.get(name, math.nan)), _above(feature, name)]
-            for name, value in feature.statistics.items()
-        ],
-        "t": _summary(feature),
-    }
-
-
-def _above(feature: FeatureDrift, name: str) -> bool:
-    return bool(feature.statistics[name] > feature.noise.get(name, math.inf))
-
-
-def _summary(feature: FeatureDrift) -> list[list[str]]:
-    sides = (feature.reference, feature.current)
-    rows = [
-        ["rows", *(f"{side.rows:,}" for side in sides)],
-        ["missing", *(_percent(side.missing_share) for side in sides)],
-        ["distinct, about", *(f"{side.distinct:,.0f}" for side in sides)],
-    ]
-    if feature.kind == "categorical":
-        return [*rows, ["unseen", *(_percent(side.unseen_share) for side in sides)]]
-    for name, what in (
-        ("mean", "mean"),
-        ("standard_deviation", "σ"),
-        ("minimum", "smallest"),
-        ("maximum", "largest"),
-    ):
-        rows.append([what, *(_short(getattr(side, name)) for side in sides)])
-    rows.append(["out of range", *(_percent(side.out_of_range_share) for side in sides)])
-    if any(side.infinite for side in sides):
-        rows.append(["infinite", *(f"{side.infinite:,}" for side in sides)])
-    return rows
-
-
 def _sortable(value: float) -> str:
     return "9" if math.isnan(value) else f"{value:.6g}"
 
 
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1%}".replace("%", " %")
-
-
 def _fixed(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _short(value: float) -> str:
-    return "–" if math.isnan(value) else number(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from penstock.monitor.report.drawing import DRAWING, DRAWING_STYLE
+
 __all__ = ["TEMPLATE"]
 
 _STYLE: Final = """
@@ -57,75 +59,17 @@ small{color:var(--dim);font-weight:400}
 border-radius:50%;margin-right:6px;background:currentColor}
 .high{color:var(--high);font-weight:650}.medium{color:var(--medium);font-weight:600}.low{color:var(--low)}
 .none{color:var(--dim)}.none::before{background:none!important;border:1px solid currentColor}
-.spark{display:block}.r{fill:var(--ref)}path.c{fill:none;stroke:var(--cur);stroke-width:1.4}
+.spark{display:block}
 :focus-visible{outline:2px solid var(--focus)!important;outline-offset:1px;border-radius:4px}
 tr.d>td{padding:16px 20px 22px;border-bottom:1px solid var(--line);background:var(--bg)}
-.panel{display:grid;grid-template-columns:minmax(0,1.25fr) minmax(0,1fr);gap:24px 36px}
-.panel section{min-width:0}
-.panel table{font-size:13px}.panel th,.panel td{padding:3px 10px 3px 0;text-align:left;vertical-align:top;
-font-weight:400;border-bottom:1px solid var(--line)}
-.panel thead th{color:var(--dim);font-size:12px}.panel .up{font-weight:650}
-.chart text{fill:var(--dim);font-size:11px}.chart .axis{stroke:var(--line)}.chart rect.c{fill:var(--cur)}
-.chart rect.hit{fill:transparent}.chart rect.hit:hover{fill:var(--ink);fill-opacity:.06}
-.chart .label{fill:var(--ink);font-size:12px}
 footer{color:var(--dim);font-size:13px;margin-top:20px;max-width:78ch}
-@media (max-width:820px){.panel{grid-template-columns:minmax(0,1fr)}main{padding:16px 12px 40px}}
+@media (max-width:820px){main{padding:16px 12px 40px}}
 @media print{.tools,.plain{display:none}body{background:#fff}}
 """
 
 _SCRIPT: Final = """
-const data=JSON.parse(document.getElementById('data').textContent),svgNs=document.body.dataset.ns;
+const data=JSON.parse(document.getElementById('data').textContent);
 const body=document.querySelector('#features tbody'),rows=[...body.rows];
-const el=(tag,text,cls)=>{const e=document.createElement(tag);if(text!=null)e.textContent=text;
- if(cls)e.className=cls;return e};
-const sv=(tag,attributes,text)=>{const e=document.createElementNS(svgNs,tag);
- for(const k in attributes)e.setAttribute(k,attributes[k]);if(text!=null)e.textContent=text;return e};
-const pct=x=>(x*100).toFixed(x&&x<.1?2:1)+' %';
-function tip(p,i){return sv('title',{},p.l[i]+'\\nreference '+pct(p.b[i])+'\\ncurrent '+pct(p.a[i]))}
-function line(p){
- const W=640,H=230,L=46,B=26,T=8,n=p.b.length,top=Math.max(...p.b,...p.a)*1.05||1;
- const x=i=>L+(W-L-4)*i/n,y=v=>T+(H-T-B)*(1-v/top);
- const s=sv('svg',{viewBox:`0 0 ${W} ${H}`,width:'100%',class:'chart',role:'img'});
- for(let k=0;k<=3;k++){const v=top*k/3;s.append(sv('line',{class:'axis',x1:L,x2:W-4,y1:y(v),y2:y(v)}),
-  sv('text',{x:L-6,y:y(v)+4,'text-anchor':'end'},pct(v)))}
- const path=a=>a.map((v,i)=>`V${y(v).toFixed(1)}H${x(i+1).toFixed(1)}`).join('');
- s.append(sv('path',{class:'r',d:`M${L} ${y(0)}${path(p.b)}V${y(0)}Z`}),
-  sv('path',{class:'c',d:`M${L} ${y(0)}${path(p.a)}V${y(0)}`}));
- const ticks=[[0,p.l[0],'start'],[n/2,p.l[n>>1].split(' … ')[0],'middle'],[n,p.l[n-1],'end']];
- for(const[i,t,a]of ticks)s.append(sv('text',{x:x(i),y:H-8,'text-anchor':a},t));
- p.b.forEach((_,i)=>{const r=sv('rect',{class:'hit',x:x(i),y:T,width:x(1)-x(0),height:H-T-B});
-  r.append(tip(p,i));s.append(r)});
- return s}
-function bars(p){
- const W=640,R=24,L=190,n=p.b.length,H=n*R+4,all=[...p.b,...p.a].filter((_,i)=>!p.o||(i+1)%n),
-  top=Math.max(...all)||1,w=v=>(W-L-60)*Math.min(1,v/top);
- const s=sv('svg',{viewBox:`0 0 ${W} ${H}`,width:'100%',class:'chart',role:'img'});
- p.l.forEach((t,i)=>{const y=i*R+3,short=t.length>26?t.slice(0,25)+'…':t;
-  s.append(sv('text',{class:'label',x:L-8,y:y+13,'text-anchor':'end'},short),
-   sv('rect',{class:'r',x:L,y:y,width:w(p.b[i]),height:9}),sv('rect',{class:'c',x:L,y:y+9,width:w(p.a[i]),height:7}),
-   sv('text',{x:L+Math.max(w(p.b[i]),w(p.a[i]))+6,y:y+13},pct(p.a[i])));
-  const r=sv('rect',{class:'hit',x:0,y:y-2,width:W,height:R});r.append(tip(p,i));s.append(r)});
- return s}
-function grid(head,lines,mark){const t=el('table'),h=t.createTHead().insertRow();
- head.forEach((x,i)=>{const c=el('th',x,i&&x!=='what moved'?'n':'');c.scope='col';h.append(c)});
- const b=t.createTBody();for(const l of lines){const r=b.insertRow();
-  head.forEach((x,i)=>r.append(el('td',l[i],(i&&x!=='what moved'?'n':'')+(mark(l)?' up':''))))}
- return t}
-function part(title,...content){const s=el('section');s.append(el('h2',title),...content);return s}
-function panel(f){const box=el('div',null,'panel'),left=el('div'),right=el('div');
- if(f.p){const chart=f.p.s==='line'?line(f.p):bars(f.p);
-  chart.setAttribute('aria-label','Shares of '+f.n+', reference and current');
-  const how=f.p.s==='line'?'as a line':'below it';
-  left.append(part('Share of values: reference filled, current '+how,chart))}
- else left.append(part('Nothing to draw',el('p','A side has no values.')));
- right.append(part('Before and after',grid(['','reference','current'],f.t,()=>false)));
- right.append(el('br'));
- right.append(part('Statistics; bold where above what noise alone reaches',
-  grid(['','value','noise level'],f.s,l=>l[3])));
- box.append(left,right);
- if(f.c.length){left.append(el('br'),
-  part('Checks; bold where they alarm',grid(['check','what moved','effect','p','corrected'],f.c,l=>l[5])))}
- return box}
 function toggle(row){const b=row.querySelector('button'),open=b.getAttribute('aria-expanded')==='true';
  b.setAttribute('aria-expanded',!open);
  if(open){row.nextElementSibling.remove();return}
@@ -167,7 +111,7 @@ TEMPLATE: Final = f"""<!doctype html>
 <meta http-equiv=Content-Security-Policy
 content="default-src 'none';style-src 'unsafe-inline';script-src 'unsafe-inline'">
 <title>Drift report</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{DRAWING_STYLE}</style>
 </head>
 <body>
 <main>
@@ -207,7 +151,7 @@ rows and bins.</p>
 </main>
 <svg id=ns hidden></svg>
 <script type="application/json" id=data>@DATA@</script>
-<script>document.body.dataset.ns=document.getElementById('ns').namespaceURI;{_SCRIPT}</script>
+<script>{DRAWING}{_SCRIPT}</script>
 </body>
 </html>
 """

@@ -1,0 +1,71 @@
+"""The page, put together from the files in page/ as one document that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from penstock.monitor.report.drawing import DRAWING, DRAWING_STYLE
+
+__all__ = ["Document", "document"]
+
+SCRIPTS: Final = (
+    "words.js",
+    "fetching.js",
+    "line_chart.js",
+    "heat_map.js",
+    "feature.js",
+    "alerts.js",
+    "deployments.js",
+    "traffic.js",
+    "drift.js",
+    "main.js",
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A page and the policy that it is served under.
+
+    Attributes
+    ----------
+    body : bytes
+    policy : str
+        A Content-Security-Policy: this script and this style by their digests, data from where the page came
+        from, and nothing else.
+    """
+
+    body: bytes
+    policy: str
+
+
+@cache
+def document() -> Document:
+    """Return the page; read once a process."""
+    folder = files(__package__) / "page"
+    style = (folder / "style.css").read_text("utf-8") + DRAWING_STYLE
+    parts = [(folder / name).read_text("utf-8") for name in SCRIPTS]
+    script = "\n".join((DRAWING, *parts))
+    text = (folder / "page.html").read_text("utf-8")
+    text = text.replace("@STYLE@", style).replace("@SCRIPT@", script)
+    policy = {
+        "default-src": "'none'",
+        "script-src": _digest(script),
+        "style-src": _digest(style),
+        "connect-src": "'self'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    return Document(text.encode(), "; ".join(f"{name} {value}" for name, value in policy.items()))
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
