@@ -1,5 +1,7 @@
 """The native front and the grpcio front give the same status, message and bytes to the same request.
 
+They count the refused alike too: by model, input and reason.
+
 More examples than the suite has time for: PENSTOCK_DIFFERENTIAL_EXAMPLES=20000 and another
 PENSTOCK_DIFFERENTIAL_SEED each time.
 """
@@ -19,9 +21,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from onnx import helper
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from serving import ServerProcess
 from wire_requests import CONTENTS, END, GROUP, Model, chunk, request_bytes, tag, varint
 
+from penstock.batching import REFUSAL_REASONS
 from penstock.bundle.signature import DATATYPES, TensorSpec
 
 EXAMPLES = int(os.environ.get("PENSTOCK_DIFFERENTIAL_EXAMPLES", "1000"))
@@ -119,6 +124,15 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
         side.process.close()
 
 
+def counts(side: Side, name: str) -> list[Sample]:
+    """Return the samples of a metric, in a fixed order."""
+    text = side.process.get("/metrics").text
+    families = text_string_to_metric_families(text)
+    return sorted(sample for family in families for sample in family.samples if sample.name == name)
+
+
+KNOWN_INPUTS = {spec.name for model in SERVED for spec in model.inputs}
+
 EXPECTED = {
     "OK",
     "INVALID_ARGUMENT",
@@ -163,6 +177,11 @@ def test_generated_requests(sides: tuple[Side, Side]) -> None:
     assert len(messages) > 30, sorted(messages)
     for side in sides:
         assert side.process.process.poll() is None
+    refused = counts(sides[0], "penstock_refused_inputs_total")
+    assert refused == counts(sides[1], "penstock_refused_inputs_total")
+    reasons = {sample.labels["reason"] for sample in refused}
+    assert reasons == set(REFUSAL_REASONS) - {"rule", "value"}
+    assert {sample.labels["input"] for sample in refused} <= KNOWN_INPUTS | {"", "other"}
 
 
 @pytest.mark.parametrize("model", SERVED, ids=lambda model: model.name)

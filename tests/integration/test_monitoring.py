@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import models
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tritonclient.grpc as triton
 from serving import ServerProcess, wait_until
@@ -198,3 +199,56 @@ def test_a_watch_ends_when_the_server_drains(
     assert process.stop() == 0
     reader.join(20)
     assert not reader.is_alive()
+
+
+def test_labels_that_come_late(
+    server: Start, repository: Path, tmp_path: Path, connect: Callable[[ServerProcess], Monitoring]
+) -> None:
+    rows = rows_of(4000, 7)
+    scores = rows @ np.outer(np.arange(1, 5), [1, 2])
+    reference = {name: rows[:, index] for index, name in enumerate(COLUMNS)} | {"y_true": scores[:, 1] + 0.5}
+    graph = models.affine(tmp_path / "affine.onnx")
+    penstock.pack(NAME, graph, repository=repository, reference=reference, label="y_true", prediction="y[1]")
+    (tmp_path / "labels").mkdir()
+    feedback = {"directory": str(tmp_path / "labels"), "slices": [], "groups": []}
+    log = {"directory": str(tmp_path / "log"), "file_s": 0.5}
+    process = server(
+        monitor={"interval_s": 0.05, "directory": str(tmp_path / "kept")},
+        models={NAME: {"monitor": {"feedback": feedback, "log": log}}},
+    )
+    client = connect(process)
+    live = rows_of(300, 8)
+    send(process, live)
+    counted(process, 300)
+    truth = (live @ np.outer(np.arange(1, 5), [1, 2]))[:, 1] + 0.5
+    ids = [f"r{100 * (row // 100)}/{row % 100}" for row in range(300)]
+    answer = client.Feedback(model=NAME, ids=[*ids[:150], "nobody"], labels=[*truth[:150].tolist(), 1.0])
+    wait_until(
+        lambda: process.metric("penstock_labels_total", model=NAME, result="joined") == 150,
+        what="the labels over gRPC",
+    )
+    assert answer.joined + answer.waiting >= 150
+    again = client.Feedback(model=NAME, ids=ids[:2], labels=[float(truth[0]), 99.0])
+    assert (again.duplicate, again.contradictory) == (1, 1)
+    lines = [f"{name},{value!r}" for name, value in zip(ids[150:], truth[150:].tolist(), strict=True)]
+    aside = tmp_path / "labels.csv"
+    aside.write_text("id,label\n" + "\n".join(lines) + "\n")
+    aside.rename(tmp_path / "labels" / "day.csv")
+    wait_until(
+        lambda: process.metric("penstock_labels_total", model=NAME, result="joined") == 300,
+        what="the labels of the file",
+    )
+    found = {(metric.kind, metric.name): metric for metric in client.Report(model=NAME).metrics}
+    assert found["realised", "mae"].value == pytest.approx(0.5, abs=1e-4)
+    assert found["realised", "mae"].rows == 300
+    assert found["baseline", "mae"].value == pytest.approx(0.5, abs=1e-4)
+    wait_until(
+        lambda: process.metric("penstock_prediction_log_rows_total", model=NAME, result="written") == 300,
+        what="the log",
+    )
+    logged = pq.read_table(tmp_path / "log" / NAME)
+    assert sorted(logged["id"].to_pylist()) == sorted(ids)
+    with pytest.raises(grpc.RpcError) as refused:
+        client.Feedback(model=NAME, ids=["a", "b"], labels=[1.0])
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert process.stop() == 0

@@ -162,6 +162,7 @@ class InferenceService:
             outputs=infer.outputs or None,
             timeout_s=timeout_s,
             priority=infer.priority,
+            request_id=request.id,
         )
         try:
             results = await asyncio.wrap_future(future)

@@ -33,6 +33,8 @@ def monitor_metrics(engine: Engine) -> Iterator[Metric]:
     yield from _rows(monitors)
     yield from _drift(monitors)
     yield from _alerts(monitors)
+    yield from _quality(monitors)
+    yield from _logs(monitors)
     yield from _sinks(engine)
 
 
@@ -103,6 +105,43 @@ def _alerts(monitors: dict[str, Monitor]) -> Iterator[Metric]:
         for kind, count in sorted(monitor.alert_counts().items()):
             total.add_metric((model, kind), count)
     yield from (firing, total)
+
+
+def _quality(monitors: dict[str, Monitor]) -> Iterator[Metric]:
+    quality = GaugeMetricFamily(
+        "penstock_quality",
+        "Metrics of the answers: of the baseline, estimated without labels, realised with them.",
+        labels=("model", "version", "metric", "kind"),
+    )
+    labels = CounterMetricFamily(
+        "penstock_labels", "Labels that came, by what became of them.", labels=("model", "result")
+    )
+    for model, monitor in sorted(monitors.items()):
+        report = monitor.quality()
+        if report is not None:
+            for kind in ("baseline", "estimated", "realised"):
+                for name, metric in getattr(report, kind).items():
+                    if math.isfinite(metric.value):
+                        quality.add_metric((model, str(report.version), name, kind), metric.value)
+        status = monitor.feedback_status()
+        if status is not None:
+            for result in ("joined", "unknown", "late", "duplicate", "contradictory", "invalid"):
+                labels.add_metric((model, result), getattr(status, result))
+    yield from (quality, labels)
+
+
+def _logs(monitors: dict[str, Monitor]) -> Iterator[Metric]:
+    rows = CounterMetricFamily(
+        "penstock_prediction_log_rows",
+        "Rows of the prediction log, by what became of them.",
+        labels=("model", "result"),
+    )
+    for model, monitor in sorted(monitors.items()):
+        status = monitor.log_status()
+        if status is not None:
+            rows.add_metric((model, "written"), status.written_rows)
+            rows.add_metric((model, "dropped"), status.dropped_rows)
+    yield rows
 
 
 def _sinks(engine: Engine) -> Iterator[Metric]:

@@ -1,7 +1,7 @@
 """The methods of ``penstock.v1.Monitoring``, over the monitors of an Engine.
 
 Each takes a parsed message and a :class:`~penstock.serve.call.Call`, and raises what
-``penstock.serve.status`` maps. Read next: control.py, which registers them; codec of events below.
+``penstock.serve.status`` maps. Read next: control.py, which registers them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.engine.monitoring import Event
     from penstock.monitor.alerts import Alert
     from penstock.monitor.history import ClosedWindow
+    from penstock.monitor.live_quality import QualityReport
     from penstock.monitor.report.report import FeatureDrift
 
 __all__ = ["MonitoringService"]
@@ -75,6 +76,7 @@ class MonitoringService:
             current_rows=found.n_current,
             false_alarms=found.false_alarms,
             features=[_feature(feature) for feature in found.features],
+            metrics=_metrics(await self._blocking(monitor.quality)),
             firing=[_alert(alert) for alert in monitor.firing()],
             notes=found.notes,
         )
@@ -120,12 +122,13 @@ class MonitoringService:
         times_s = list(request.times_s) or None
         result = await self._blocking(monitor.feedback, list(request.ids), labels, times_s)
         return _message("FeedbackResponse")(
-            joined=result.joined.num_rows,
+            joined=result.rows,
             unknown=result.unknown,
             duplicate=result.duplicate,
             contradictory=result.contradictory,
             waiting=result.waiting,
             invalid=result.invalid,
+            late=result.late,
         )
 
     async def snapshot(self, request: Any, call: Call) -> Any:
@@ -181,6 +184,33 @@ def _alert(alert: Alert) -> Any:
         for finding in alert.findings
     ]
     return _message("Alert")(**fields)
+
+
+def _metrics(quality: QualityReport | None) -> list[Any]:
+    """Return every metric of a report, with its kind and slice."""
+    if quality is None:
+        return []
+    parts = [("baseline", "", quality.baseline), ("estimated", "", quality.estimated)]
+    parts += [("realised", "", quality.realised)]
+    parts += [
+        ("realised", f"{column}={value}", found)
+        for column, values in quality.slices.items()
+        for value, found in values.items()
+    ]
+    return [
+        _message("Metric")(
+            name=name,
+            value=metric.value,
+            low=metric.low,
+            high=metric.high,
+            rows=metric.rows,
+            kind=kind,
+            slice=part,
+            version=quality.version,
+        )
+        for kind, part, found in parts
+        for name, metric in found.items()
+    ]
 
 
 def _feature(feature: FeatureDrift) -> Any:

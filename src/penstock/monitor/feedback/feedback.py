@@ -28,6 +28,7 @@ __all__ = ["Feedback", "FeedbackFollower", "FeedbackStatus"]
 _log = logging.getLogger(__name__)
 
 _SEGMENT_ROWS: Final = 65_536
+_LEAST_SEGMENT_ROWS: Final = 1024
 _SEAL_S: Final = 0.2
 _EARLY_S: Final = 600.0
 _EARLY_LABELS: Final = 100_000
@@ -91,6 +92,7 @@ class Feedback:
         self._config, self._outputs = config, outputs
         self._kept = tuple(dict.fromkeys((*config.slices, *config.groups)))
         # Rows wait here until they are looked for, in chunks that are indexed as a whole.
+        self._segment_rows = min(_SEGMENT_ROWS, max(_LEAST_SEGMENT_ROWS, config.keep_rows // 8))
         self._buffer = RowBuffer(self._layout, most_rows=max(config.keep_rows, _SEGMENT_ROWS), named=True)
         self._told_of_rows = False
         self._lost_rows = 0
@@ -307,7 +309,7 @@ class Feedback:
         self._segments.append(segment)
         while len(self._segments) > 1:
             older, newer = self._segments[-2:]
-            if len(older) > 2 * len(newer) or len(older) + len(newer) > _SEGMENT_ROWS:
+            if len(older) > 2 * len(newer) or len(older) + len(newer) > self._segment_rows:
                 break
             merged = older.merged(newer)
             if merged is None:

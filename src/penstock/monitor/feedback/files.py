@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ class LabelFiles:
     def __init__(self, directory: Path, state: Path | None = None) -> None:
         self._directory, self._state = directory, state
         self._seen = self._load()
-        self._changed = False
+        self._changed = self._told = False
         self._reading: tuple[str, Iterator[Part]] | None = None
 
     @property
@@ -91,7 +92,7 @@ class LabelFiles:
             self._reading = None
 
     def save(self) -> None:
-        """Remember what was read; a failure is logged."""
+        """Remember what was read; a failure is logged once."""
         if self._state is None or not self._changed:
             return
         aside = self._state.with_name(f"{self._state.name}.{os.getpid()}")
@@ -99,10 +100,13 @@ class LabelFiles:
             self._state.parent.mkdir(parents=True, exist_ok=True)
             aside.write_bytes(msgspec.json.encode(self._seen))
             os.replace(aside, self._state)
-            self._changed = False
+            self._changed = self._told = False
         except OSError as error:
-            _log.warning("which labels were read cannot be remembered: %s", error)
-            aside.unlink(missing_ok=True)
+            if not self._told:
+                _log.warning("which labels were read cannot be remembered: %s", error)
+            self._told = True
+            with contextlib.suppress(OSError):
+                aside.unlink()
 
     def _load(self) -> dict[str, _Seen]:
         try:

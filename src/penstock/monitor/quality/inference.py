@@ -179,7 +179,7 @@ def _of_one(
         form: Form = "class"
         if guessed and not (guessed & set(known)):
             raise ConfigError(
-                f'prediction "{column}": expected classes of the label "{label}" or a column for each of them, '
+                f'prediction "{column}": expected classes of "{label}" or a column for each of them, '
                 f"got {_shown(_sorted(guessed))} for {_shown(known)}"
             )
         every = set(known) | guessed

@@ -141,7 +141,7 @@ def test_what_only_the_watch_sees_is_not_resolved_by_small_windows(baseline: Bas
     for _ in range(60):
         for minute in range(0, 60, 20):
             said += played.step(slightly, 20, minute)
-        said += played.close(slightly, rows=60)
+        said += played.close(slightly, rows=30)
     assert [(alert.sequence, alert.state) for alert in said][:1] == [(1, "firing")]
     assert said[0].subjects == ("x0",)
     assert all(alert.state == "firing" for alert in said)

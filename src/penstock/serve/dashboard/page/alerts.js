@@ -46,8 +46,8 @@ function alertCard(alert, now, open) {
   ];
   if (alert.share != null) meta.push(`about ${share(alert.share)} of the traffic`);
   if (!alert.firing) meta.push(`resolved ${moment(alert.at_s)}`);
-  const shown = alert.findings.length,
-    left = alert.n_findings - shown;
+  const shown = alert.findings.length;
+  const left = alert.n_findings - shown;
   return make(
     'article',
     { class: `alert ${alert.firing ? alert.severity : 'ended'}`, 'data-alert': alert.id },

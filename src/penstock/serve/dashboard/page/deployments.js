@@ -18,8 +18,8 @@ function driftWord(drift) {
 
 function deploymentsTable(models, selected) {
   const rows = models.map((model) => {
-    const active = model.versions.find((one) => one.active),
-      now = model.now ?? {};
+    const active = model.versions.find((one) => one.active);
+    const now = model.now ?? {};
     const state = active?.state ?? model.versions[0]?.state ?? 'UNAVAILABLE';
     return make(
       'tr',

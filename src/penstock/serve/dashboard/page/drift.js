@@ -50,13 +50,13 @@ class Drift {
   }
 
   empty(model, data, now) {
-    const drift = model.drift,
-      box = (...content) =>
-        make(
-          'div',
-          { class: 'empty' },
-          content.map((part) => make('p', {}, part)),
-        );
+    const drift = model.drift;
+    const box = (...content) =>
+      make(
+        'div',
+        { class: 'empty' },
+        content.map((part) => make('p', {}, part)),
+      );
     if (!drift && model.active == null) return box('No version is serving, so nothing is counted.');
     if (!drift) {
       return box([
@@ -124,8 +124,8 @@ class Drift {
   }
 
   list(data) {
-    const closed = data.windows.findLastIndex((one) => one.id !== WINDOW.open),
-      place = closed < 0 ? data.windows.length - 1 : closed;
+    const closed = data.windows.findLastIndex((one) => one.id !== WINDOW.open);
+    const place = closed < 0 ? data.windows.length - 1 : closed;
     const found = data.features.filter((row) => row.alarm[place]);
     const one = data.windows[place];
     if (!found.length || !one) {

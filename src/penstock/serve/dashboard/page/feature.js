@@ -55,8 +55,8 @@ class FeatureSheet {
   }
 
   sheet(found) {
-    const place = found.windows.indexOf(found.window.id),
-      open = found.window.id === WINDOW.open;
+    const place = found.windows.indexOf(found.window.id);
+    const open = found.window.id === WINDOW.open;
     const step = (text, to, name) =>
       make(
         'button',
@@ -108,8 +108,8 @@ class FeatureSheet {
   }
 
   drawHistory(found) {
-    const { history } = found,
-      at = history.end_s;
+    const { history } = found;
+    const at = history.end_s;
     if (at.length < 2) return;
     const group = new ChartGroup();
     const add = (title, key, format, more) => {

@@ -1,11 +1,11 @@
 // Features × windows. A path for each colour holds all its cells, so that 20,000 cells are a dozen elements.
 
-const ROW = 20,
-  HEAD = 58,
-  GAP = 1,
-  OPEN_GAP = 8;
-const EFFECTS = [0.02, 0.05, 0.1, 0.2],
-  EVIDENCE = [1, 2, 3, 6, 12];
+const ROW = 20;
+const HEAD = 58;
+const GAP = 1;
+const OPEN_GAP = 8;
+const EFFECTS = [0.02, 0.05, 0.1, 0.2];
+const EVIDENCE = [1, 2, 3, 6, 12];
 const WINDOW = { open: 'open' };
 
 const VIEWS = {
@@ -75,8 +75,8 @@ class HeatMap {
   }
 
   draw() {
-    const { windows, features } = this.data,
-      count = windows.length;
+    const { windows, features } = this.data;
+    const count = windows.length;
     this.width = this.element.clientWidth;
     morph(
       this.names,
@@ -92,11 +92,11 @@ class HeatMap {
     const room = this.width - this.names.offsetWidth - OPEN_GAP - 22;
     this.heat.style.scrollPaddingLeft = this.names.offsetWidth + 'px';
     this.size = Math.max(10, Math.min(32, Math.floor(room / Math.max(1, count))));
-    const last = count - 1,
-      shift = windows[last]?.id === WINDOW.open && count > 1 ? OPEN_GAP : 0;
+    const last = count - 1;
+    const shift = windows[last]?.id === WINDOW.open && count > 1 ? OPEN_GAP : 0;
     this.left = (i) => i * this.size + 2 + (i === last ? shift : 0);
-    const width = this.left(last) + this.size + 4,
-      height = features.length * ROW + 8;
+    const width = this.left(last) + this.size + 4;
+    const height = features.length * ROW + 8;
     for (const [svg, tall] of [
       [this.times, HEAD],
       [this.cells, height],
@@ -114,27 +114,27 @@ class HeatMap {
   }
 
   drawTimes() {
-    const { windows } = this.data,
-      parts = [],
-      most = Math.max(1, ...windows.map((one) => one.alarms ?? 0));
+    const { windows } = this.data;
+    const parts = [];
+    const most = Math.max(1, ...windows.map((one) => one.alarms ?? 0));
     const versions = windows.filter((one, i) => i && one.version !== windows[i - 1].version).length;
-    const open = windows.at(-1)?.id === WINDOW.open,
-      edge = open ? this.left(windows.length - 1) + this.size - 42 : Infinity;
-    let free = -Infinity,
-      date = '',
-      version = windows[0]?.version;
+    const open = windows.at(-1)?.id === WINDOW.open;
+    const edge = open ? this.left(windows.length - 1) + this.size - 42 : Infinity;
+    let free = -Infinity;
+    let date = '';
+    let version = windows[0]?.version;
     windows.forEach((one, i) => {
-      const x = this.left(i),
-        high = (20 * (one.alarms ?? 0)) / most,
-        now = one.id === WINDOW.open;
+      const x = this.left(i);
+      const high = (20 * (one.alarms ?? 0)) / most;
+      const now = one.id === WINDOW.open;
       if (high)
         parts.push(sv('rect', { class: 'count', x, y: 26 - high, width: this.size - GAP, height: high }));
       if (one.version !== version && versions <= 12) {
         parts.push(sv('text', { class: 'version', x: x + 1, y: 38 }, 'v' + one.version));
       }
       version = one.version;
-      const today = day(one.end_s),
-        short = one.end_s - one.begin_s < 60;
+      const today = day(one.end_s);
+      const short = one.end_s - one.begin_s < 60;
       const text = now ? 'so far' : today === date ? clock(one.end_s, short) : today;
       const wide = short ? 56 : 42;
       if (!now && (x < free || x + wide > edge)) return;
@@ -149,15 +149,15 @@ class HeatMap {
   }
 
   drawCells(height) {
-    const { windows, features } = this.data,
-      size = this.size - GAP;
-    const shapes = Array.from({ length: 6 }, () => []),
-      blank = [],
-      marks = [];
+    const { windows, features } = this.data;
+    const size = this.size - GAP;
+    const shapes = Array.from({ length: 6 }, () => []);
+    const blank = [];
+    const marks = [];
     features.forEach((row, r) =>
       windows.forEach((_, c) => {
-        const x = this.left(c),
-          y = r * ROW + 4;
+        const x = this.left(c);
+        const y = r * ROW + 4;
         if (row.alarm[c] == null) blank.push(`M${x + size / 2 - 2} ${y + 9.5}h4`);
         else {
           shapes[this.view.level(row, c)].push(`M${x} ${y}h${size}v${ROW - GAP}h${-size}Z`);
@@ -202,26 +202,30 @@ class HeatMap {
   }
 
   under(event) {
-    const box = this.cells.getBoundingClientRect(),
-      x = event.clientX - box.left;
-    const row = Math.floor((event.clientY - box.top - 4) / ROW),
-      last = this.data.windows.length - 1;
+    const box = this.cells.getBoundingClientRect();
+    const x = event.clientX - box.left;
+    const row = Math.floor((event.clientY - box.top - 4) / ROW);
+    const last = this.data.windows.length - 1;
     const column =
       x >= this.left(last) ? last : Math.min(Math.floor((x - 2) / this.size), Math.max(0, last - 1));
     return [row, Math.min(column, last)];
   }
 
   describe(row, column) {
-    const feature = this.data.features[row],
-      one = this.data.windows[column];
+    const feature = this.data.features[row];
+    const one = this.data.windows[column];
     const rank = feature.alarm[column];
-    const found =
-      rank == null
-        ? 'not compared: no counterpart, or too few rows'
-        : `${rank ? SEVERITY[rank] + ' alarm' : 'no alarm'}, effect ${share(feature.effect[column])}, corrected p ${probability(feature.evidence[column])}`;
-    const when =
-      one.id === WINDOW.open ? `so far, since ${moment(one.begin_s)}` : span(one.begin_s, one.end_s);
-    return `${feature.name}\n${when}, version ${one.version}, ${plural(one.rows, 'row')}${one.complete || one.id === WINDOW.open ? '' : ', closed early'}\n${found}`;
+    const open = one.id === WINDOW.open;
+    const when = open ? `so far, since ${moment(one.begin_s)}` : span(one.begin_s, one.end_s);
+    const where = [when, `version ${one.version}`, plural(one.rows, 'row')];
+    if (!one.complete && !open) where.push('closed early');
+    const found = ['not compared: no counterpart, or too few rows'];
+    if (rank != null) {
+      const said = rank ? SEVERITY[rank] + ' alarm' : 'no alarm';
+      const p = probability(feature.evidence[column]);
+      found.splice(0, 1, said, `effect ${share(feature.effect[column])}`, `corrected p ${p}`);
+    }
+    return [feature.name, where.join(', '), found.join(', ')].join('\n');
   }
 
   point(row, column) {
@@ -250,8 +254,8 @@ class HeatMap {
   }
 
   choose(row, column) {
-    const feature = this.data.features[row],
-      one = this.data.windows[column];
+    const feature = this.data.features[row];
+    const one = this.data.windows[column];
     if (feature && one) this.open(feature.name, feature.alarm[column] == null ? '' : one.id);
   }
 

@@ -1,14 +1,14 @@
 // Lines over time, with a cross-hair that all charts of a group share.
 
-const HEIGHT = 132,
-  LEFT = 46,
-  RIGHT = 6,
-  TOP = 8,
-  BOTTOM = 20;
+const HEIGHT = 132;
+const LEFT = 46;
+const RIGHT = 6;
+const TOP = 8;
+const BOTTOM = 20;
 
 function rounded(top) {
   const unit = 10 ** Math.floor(Math.log10(top || 1));
-  return unit * [1, 2, 2.5, 5, 10].find((step) => step * unit >= top * 0.999);
+  return unit * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * unit >= top * 0.999);
 }
 
 class LineChart {
@@ -37,8 +37,8 @@ class LineChart {
     const width = this.svg.clientWidth;
     if (!width || !this.at.length) return;
     const values = this.series.flatMap(([, key]) => this.columns[key] ?? []).filter((value) => value != null);
-    let low = 0,
-      top = rounded(Math.max(this.least, ...values) || 1);
+    let low = 0;
+    let top = rounded(Math.max(this.least, ...values) || 1);
     if (this.free && values.length) {
       low = Math.min(...values);
       top = Math.max(...values);
@@ -88,8 +88,8 @@ class LineChart {
   }
 
   path(column, x, y) {
-    let text = '',
-      pen = false;
+    let text = '';
+    let pen = false;
     column.forEach((value, i) => {
       if (value == null) pen = false;
       else {
@@ -102,8 +102,8 @@ class LineChart {
   }
 
   area(column, x, y) {
-    let text = '',
-      start = null;
+    let text = '';
+    let start = null;
     column.forEach((value, i) => {
       if (value == null) return;
       const at = x(this.at[i]).toFixed(1);
@@ -155,8 +155,8 @@ class ChartGroup {
 }
 
 function spark(values, width = 96, height = 24) {
-  const top = Math.max(...values, 1e-9),
-    step = width / Math.max(1, values.length - 1);
+  const top = Math.max(...values, 1e-9);
+  const step = width / Math.max(1, values.length - 1);
   const line = values.map(
     (value, i) => `${(i * step).toFixed(1)} ${(height - 2 - ((height - 4) * (value ?? 0)) / top).toFixed(1)}`,
   );

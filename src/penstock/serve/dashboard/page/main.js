@@ -1,15 +1,15 @@
 // What is shown and when it is asked for. The address holds what is chosen, so that it can be shared.
 
-const EVERY_MS = 2000,
-  DRIFT_EVERY_MS = 12000;
+const EVERY_MS = 2000;
+const DRIFT_EVERY_MS = 12000;
 const chosen = { model: '', feature: '', window: '', compare: '', span: '300' };
-let paused = false,
-  models = [],
-  drift = null,
-  driftOf = '',
-  driftAt = 0,
-  answered = 0,
-  timer = 0;
+let paused = false;
+let models = [];
+let drift = null;
+let driftOf = '';
+let driftAt = 0;
+let answered = 0;
+let timer = 0;
 
 function readAddress() {
   const found = new URLSearchParams(location.hash.slice(1));
@@ -33,8 +33,8 @@ const driftView = new Drift(openFeature);
 const trafficView = new Traffic(byId('charts'));
 
 function headline(found) {
-  const firing = found.alerts,
-    title = byId('headline');
+  const firing = found.alerts;
+  const title = byId('headline');
   const worst = firing.find((alert) => alert.severity === 'high') ?? firing[0];
   if (!found.n_models) {
     title.className = 'waiting';
@@ -42,7 +42,7 @@ function headline(found) {
   }
   title.className = !found.ready || worst?.severity === 'high' ? 'moved' : (worst?.severity ?? 'quiet');
   const idle = found.ready ? '' : plural(found.reasons.length, 'model version') + ' cannot be served';
-  if (found.n_firing === 1 && !idle) return `${worst.model}: ${worst.title}`;
+  if (found.n_firing === 1 && !idle) return `1 alert in ${worst.model}`;
   if (idle || worst) return [idle, worst && plural(found.n_firing, 'alert')].filter(Boolean).join(', ');
   if (found.models.some((model) => model.drift?.features != null)) return 'Nothing moved';
   return found.models.some((model) => model.drift?.baseline_rows)
@@ -131,8 +131,8 @@ async function showModel(found) {
     byId(id + '-title').textContent = text + many;
   }
   morph(byId('versions'), versionsTable(model, found.now_s));
-  const state = model.drift,
-    settings = driftSettings();
+  const state = model.drift;
+  const settings = driftSettings();
   const wanted = JSON.stringify([model.name, settings, state?.windows, state?.last_end_s, state?.firing]);
   const fresh = state && (wanted !== driftOf || (state.open && Date.now() - driftAt > DRIFT_EVERY_MS));
   const [traffic, newDrift, alerts] = await Promise.all([

@@ -47,17 +47,17 @@ class Traffic {
   }
 
   drawBars() {
-    const { bounds, counts } = this.total.batch_rows,
-      width = this.bars.clientWidth,
-      all = counts.reduce((sum, n) => sum + n, 0);
+    const { bounds, counts } = this.total.batch_rows;
+    const width = this.bars.clientWidth;
+    const all = counts.reduce((sum, n) => sum + n, 0);
     if (!width) return;
     const used = counts.map((n, i) => (n ? i : -1)).filter((i) => i >= 0);
-    const first = used[0] ?? 0,
-      last = Math.min(Math.max((used.at(-1) ?? 0) + 1, first + 6), counts.length);
-    const shown = counts.slice(first, last),
-      top = Math.max(...shown, 1);
-    const step = (width - LEFT - RIGHT) / shown.length,
-      y = (n) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - n / top);
+    const first = used[0] ?? 0;
+    const last = Math.min(Math.max((used.at(-1) ?? 0) + 1, first + 6), counts.length);
+    const shown = counts.slice(first, last);
+    const top = Math.max(...shown, 1);
+    const step = (width - LEFT - RIGHT) / shown.length;
+    const y = (n) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - n / top);
     const parts = [0, 0.5, 1].flatMap((part) => [
       sv('line', { class: 'axis', x1: LEFT, x2: width - RIGHT, y1: y(top * part), y2: y(top * part) }),
       sv(
@@ -67,8 +67,8 @@ class Traffic {
       ),
     ]);
     shown.forEach((n, i) => {
-      const low = first + i ? bounds[first + i - 1] + 1 : 1,
-        high = bounds[first + i];
+      const low = first + i ? bounds[first + i - 1] + 1 : 1;
+      const high = bounds[first + i];
       const text = high == null ? `${low}+` : low === high ? String(low) : `–${high}`;
       const bar = sv('rect', {
         class: 'bar0',
