@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from serving import wait_until
 
@@ -125,8 +127,10 @@ def test_readme_runs_as_written(reader: Reader) -> None:
     assert "packed flats version 1" in printed[1]
     assert "[0 1]" in printed[3]
     assert "READY" in printed[4]
-    assert printed[6] == "2\n"
-    assert json.loads(printed[-1])["runs"][0]["failed"] == 0
+    assert printed[6] == "200\n"
+    assert json.loads(printed[-3])["runs"][0]["failed"] == 0
+    assert "packed flats version 2" in printed[-2]
+    assert "0 of 2 features moved" in printed[-1]
 
 
 def test_bundles_guide_runs_as_written(reader: Reader) -> None:
@@ -160,8 +164,13 @@ def test_transforms_guide_runs_as_written(reader: Reader) -> None:
 
 
 def test_monitoring_guide_runs_as_written(reader: Reader) -> None:
+    make_model, *_ = [text for _, text in blocks("README.md", "python")]
+    reader.python(make_model)
+    flats = pa.table({"rooms": [1.0, 4.0] * 20, "city": ["Ulm", "Bonn"] * 20})
+    pq.write_table(flats, reader.folder / "flats.parquet")
     printed = reader.follow("docs/monitoring.md")
-    assert printed[0].startswith("age ")
+    assert "{1: 40} DriftReport(0 of 5 features alarm; 40 reference rows, 40 current) ()" in printed[1]
+    assert printed[3].startswith("age ")
     assert (reader.folder / "report.html").is_file()
 
 
@@ -187,7 +196,7 @@ def test_transforms_guide_lists_every_step_and_key() -> None:
 def test_every_toml_example_is_a_valid_configuration() -> None:
     import tomllib
 
-    for document in ("docs/configuration.md", "docs/serving.md", "docs/alerts.md"):
+    for document in ("docs/monitoring.md", "docs/configuration.md", "docs/serving.md", "docs/alerts.md"):
         for _, text in blocks(document, "toml"):
             assert parse_config(tomllib.loads(text), document)
 
