@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MINIMUM = (3, 11)
 NATIVE = ("setup.py", "csrc", "protos", "src/**/*.pyx", "src/**/*.pxd")
 HEADERS = ("nghttp2/nghttp2.h", "openssl/ssl.h", "zlib.h")
+BROWSER = {"chromium": "chromium", "chromium-driver": "chromedriver"}
+"""Debian packages that the tests of pages use where they are there, and the command of each."""
 
 
 def say(text):
@@ -98,7 +100,7 @@ def administrator():
     return None
 
 
-def install_packages(names):
+def install_packages(names, quiet=False):
     """Install Debian packages; tell whether that worked."""
     prefix = administrator()
     if prefix is None:
@@ -107,7 +109,7 @@ def install_packages(names):
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-q"]
     for arguments in (["update"], ["install", "--no-install-recommends", *names]):
         result = subprocess.run([*apt, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if result.returncode != 0:
+    if result.returncode != 0 and not quiet:
         sys.stderr.write(result.stdout.decode(errors="replace")[-2000:])
     return result.returncode == 0
 
@@ -127,6 +129,16 @@ def check_system():
         stop(f"these system packages are needed: {command}")
     say(f"building without the native front; for it: {command}")
     return front
+
+
+def offer_browser(venv):
+    """Install the browser of the tests where that is possible; tried once, without it they are skipped."""
+    lacking = [package for package, command in BROWSER.items() if shutil.which(command) is None]
+    tried = Stamp(venv / "browser.stamp", " ".join(lacking))
+    if lacking and not tried.fresh():
+        if not install_packages(lacking, quiet=True):
+            say("the dashboard is not tested in a browser: chromium is not there")
+        tried.write()
 
 
 # Virtual environment
@@ -241,6 +253,8 @@ def prepare(venv, extras):
     wanted = requirements(project, extras)
     packages = Stamp(venv / f"penstock-{'-'.join(extras)}.stamp", digest((), wanted, identity))
     linked = Stamp(venv / "penstock.stamp", digest((), project, identity, str(ROOT)))
+    if "test" in extras:
+        offer_browser(venv)
     if not packages.fresh():
         say(f"installing what penstock[{','.join(extras)}] needs")
         quietly([*pip(python), *wanted], "installing")

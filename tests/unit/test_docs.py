@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from serving import wait_until
 
+from penstock.batching import REFUSAL_REASONS
 from penstock.config import (
     Config,
     FeedbackConfig,
@@ -174,12 +175,39 @@ def test_monitoring_guide_runs_as_written(reader: Reader) -> None:
     assert (reader.folder / "report.html").is_file()
 
 
+def test_quality_guide_runs_as_written(reader: Reader) -> None:
+    (printed,) = reader.follow("docs/quality.md")
+    assert "\nrealised  Metric(value=0.5" in printed
+    assert "\nauc: 0.732 → 0.5" in printed
+
+
+def test_alarms_guide_runs_as_written(reader: Reader) -> None:
+    (printed,) = reader.follow("docs/alarms.md")
+    assert printed == "74 1 of 1 feature moved: age (mean 40.05 → 41.8 (+0.18 σ))\n"
+
+
 def test_alerts_guide_runs_as_written(reader: Reader) -> None:
     webhook, own = reader.follow("docs/alerts.md")
     assert webhook.startswith("firing 1 of 16 features moved: SCHL\nSinkStatus(sent=1, failed_attempts=0,")
     assert own == "train employment with data since 1767600000\n"
     ((_, message),) = blocks("docs/alerts.md", "json")
     assert decode(message.encode()).to_dict() == json.loads(message)
+
+
+def test_data_quality_guide_runs_as_written(reader: Reader) -> None:
+    (printed,) = reader.follow("docs/data-quality.md")
+    assert f"prints `{printed.strip()}`." in read("docs/data-quality.md")
+
+
+def test_data_quality_guide_has_every_reason() -> None:
+    table = read("docs/data-quality.md").partition("| reason |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(REFUSAL_REASONS)
+
+
+def test_prediction_log_guide_runs_as_written(reader: Reader) -> None:
+    log, labels = reader.follow("docs/prediction-log.md")
+    assert log.endswith("order-17 2026-03-01 14:15:03+00:00 [0.8, 0.3]\n")
+    assert labels == ("1 1 1\n[{'id': 'order-17', 'label': 1.0, 'probabilities[1]': 0.8, 'MAR': '1'}]\n")
 
 
 def test_transforms_guide_lists_every_step_and_key() -> None:
@@ -196,7 +224,16 @@ def test_transforms_guide_lists_every_step_and_key() -> None:
 def test_every_toml_example_is_a_valid_configuration() -> None:
     import tomllib
 
-    for document in ("docs/monitoring.md", "docs/configuration.md", "docs/serving.md", "docs/alerts.md"):
+    for document in (
+        "docs/monitoring.md",
+        "docs/configuration.md",
+        "docs/serving.md",
+        "docs/alerts.md",
+        "docs/alarms.md",
+        "docs/quality.md",
+        "docs/prediction-log.md",
+        "docs/data-quality.md",
+    ):
         for _, text in blocks(document, "toml"):
             assert parse_config(tomllib.loads(text), document)
 

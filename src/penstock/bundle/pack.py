@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
-import onnxruntime
 
 from penstock import __version__
 from penstock.bundle.bundle import Bundle, sha256_of
@@ -43,7 +42,7 @@ from penstock.bundle.repository import is_model_name, parse_version
 from penstock.bundle.signature import Signature
 from penstock.engine.columns import to_inputs
 from penstock.engine.pipeline import Pipeline
-from penstock.engine.session import Arrays, Session, open_session
+from penstock.engine.session import RUNTIME_VERSION, Arrays, Session, open_session
 from penstock.engine.warmup import warm_up
 from penstock.errors import BundleError, InferenceError
 
@@ -317,7 +316,7 @@ def _write_manifest(aside: Path, manifest: Manifest, version: int) -> None:
 def _producer() -> dict[str, str]:
     return {
         "penstock": __version__,
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": RUNTIME_VERSION,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

@@ -24,7 +24,10 @@ import onnxruntime
 from penstock.bundle.signature import Signature, TensorSpec
 from penstock.errors import BundleError, InferenceError, UnsupportedError
 
-__all__ = ["Arrays", "Session", "open_session", "release_memory"]
+__all__ = ["RUNTIME_VERSION", "Arrays", "Session", "open_session", "release_memory"]
+
+RUNTIME_VERSION: Final[str] = onnxruntime.__version__
+"""Of ONNX Runtime, which nothing else imports: see above."""
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

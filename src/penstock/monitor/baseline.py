@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from penstock.errors import BundleError, ConfigError
+from penstock.errors import BundleError, ConfigError, SignatureError
 from penstock.monitor.categories import CategoryCounter
 from penstock.monitor.edges import choose_edges
 from penstock.monitor.encoding import decode_parts, digest_of, encode_parts
 from penstock.monitor.profile import FeatureProfile, Profile, Role
 from penstock.monitor.profiler import Profiler
 from penstock.monitor.quality.measurement import Measurement, predicted_columns
+from penstock.monitor.split import threads_of
 from penstock.monitor.tables import kind_of, tables_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from penstock.monitor.multivariate import MultivariateBaseline
+    from penstock.monitor.multivariate import MultivariateBaseline, TableSample
     from penstock.monitor.quality.baseline import BaselineQuality
 
 __all__ = ["Baseline"]
@@ -89,6 +91,7 @@ class Baseline:
         task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
         threshold: float = 0.5,
         multivariate: bool = False,
+        threads: int | None = None,
     ) -> Baseline:
         """Count a reference in one pass.
 
@@ -115,6 +118,8 @@ class Baseline:
             Of the prediction: see :func:`penstock.monitor.quality.infer_target`.
         multivariate : bool, default False
             Keep a sample of rows for tests of all features together.
+        threads : int, optional
+            That count numbers; by default one for each core. No result depends on it.
 
         Raises
         ------
@@ -131,6 +136,7 @@ class Baseline:
         """
         _check_number("bins", bins, 1, _MOST_BINS)
         _check_number("categories", categories, 0, 1_000_000)
+        threads = threads_of(threads)
         tables = tables_of(reference)
         held, tables = _hold(tables)
         outputs = tuple(outputs)
@@ -143,14 +149,14 @@ class Baseline:
         if label is not None and predicted:
             measured = Measurement.of(held, label, predicted, task=task, threshold=threshold)
         cut = {} if measured is None else measured.cut
-        numeric = [
-            _choose(feature, held, bins, cut.get(feature.name))
-            for feature in layout
-            if feature.kind == "numeric"
-        ]
+        numbers = [feature for feature in layout if feature.kind == "numeric"]
+        choose = partial(_choose, held=held, bins=bins, cut=cut, some=cache(_some))
+        with ThreadPoolExecutor(threads, "penstock-edges") as pool:
+            numeric = list(pool.map(choose, numbers))
         counters = {f.name: CategoryCounter(f.name, categories) for f in layout if f.kind == "categorical"}
         names = [feature.name for feature in numeric]
-        profiler = Profiler(Profile(tuple(numeric), 0), names=names)
+        profiler = Profiler(Profile(tuple(numeric), 0), names=names, threads=threads)
+        sample = _sample(layout) if multivariate else None
         rows = 0
         for table in itertools.chain([held], tables):
             rows += table.num_rows
@@ -160,6 +166,8 @@ class Baseline:
                 counter.update(_text(table, name))
             if measured is not None:
                 measured.update(table)
+            if sample is not None:
+                sample.add(table)
         counted = profiler.profile()
         features = tuple(
             counted[f.name] if f.kind == "numeric" else counters[f.name].profile(f.type, role=f.role)
@@ -168,8 +176,8 @@ class Baseline:
         profile = Profile(features, rows)
         return cls(
             profile,
-            quality=None if measured is None else measured.quality(_some(held), profile),
-            multivariate=_multivariate(held, profile) if multivariate else None,
+            quality=None if measured is None else measured.quality(_part_of(held), profile),
+            multivariate=None if sample is None else _multivariate(sample.table(), profile),
         )
 
     def profiler(self) -> Profiler:
@@ -229,17 +237,25 @@ def _part(name: str, data: bytes, source: str) -> Any:
     return getattr(importlib.import_module(module), kind).from_bytes(data, source)
 
 
-def _some(held: pa.Table) -> pa.Table:
-    if held.num_rows <= HELD_ROWS:
-        return held
-    return held.take(np.sort(np.random.default_rng(0).choice(held.num_rows, HELD_ROWS, replace=False)))
+def _some(rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return which of more than :data:`HELD_ROWS` rows edges are chosen from, in order."""
+    return np.sort(np.random.default_rng(0).choice(rows, HELD_ROWS, replace=False))
 
 
-def _multivariate(held: pa.Table, profile: Profile) -> MultivariateBaseline:
+def _part_of(held: pa.Table) -> pa.Table:
+    return held if held.num_rows <= HELD_ROWS else held.take(_some(held.num_rows))
+
+
+def _sample(layout: Sequence[FeatureProfile]) -> TableSample:
+    from penstock.monitor.multivariate import TableSample, reference_rows
+
+    return TableSample(reference_rows(sum(feature.role == "feature" for feature in layout)))
+
+
+def _multivariate(rows: pa.Table, profile: Profile) -> MultivariateBaseline:
     from penstock.monitor.multivariate import MultivariateBaseline
 
-    layout = Profile(tuple(feature for feature in profile if feature.role != "label"), profile.rows)
-    return MultivariateBaseline.fit(held, layout)
+    return MultivariateBaseline.fit(rows, profile)
 
 
 def _check_number(name: str, value: int, least: int, most: int) -> None:
@@ -291,8 +307,14 @@ def _layout(
     return features
 
 
-def _choose(feature: FeatureProfile, held: pa.Table, bins: int, cut: float | None = None) -> FeatureProfile:
-    """Return a feature with its edges; ``cut`` is one of them where it is given."""
+def _choose(
+    feature: FeatureProfile,
+    held: pa.Table,
+    bins: int,
+    cut: Mapping[str, float],
+    some: Callable[[int], np.ndarray[Any, np.dtype[np.int64]]],
+) -> FeatureProfile:
+    """Return a feature with its edges; the value in ``cut`` is one of them where it is given."""
     import pyarrow as pa
 
     column = held.column(feature.name)
@@ -303,15 +325,19 @@ def _choose(feature: FeatureProfile, held: pa.Table, bins: int, cut: float | Non
         column = column.cast(pa.int8())
     values = column.to_numpy()
     if len(values) > HELD_ROWS:
-        values = values[np.random.default_rng(0).choice(len(values), HELD_ROWS, replace=False)]
-    edges = choose_edges(values.astype(np.float64), bins)
-    if cut is not None:
-        edges = np.union1d(edges, [cut])
+        values = values[some(len(values))]
+    edges = choose_edges(values.astype(np.float64, copy=False), bins)
+    if feature.name in cut:
+        edges = np.union1d(edges, [cut[feature.name]])
     return replace(feature, edges=edges, histogram=np.zeros(len(edges) + 1, np.int64))
 
 
 def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
     import pyarrow as pa
 
+    if name not in table.schema.names:
+        raise SignatureError(
+            f'reference: expected a column "{name}" in every batch, got {table.schema.names}'
+        )
     column = table.column(name)
     return column.cast(pa.string()) if pa.types.is_null(column.type) else column

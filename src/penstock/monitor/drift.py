@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import ConfigError
-from penstock.monitor.calibration import LEAST_ROWS, Check, checks, holm
+from penstock.monitor.calibration import LEAST_ROWS, Check, checks_of_each, holm
 from penstock.monitor.profile import FeatureProfile, Profile
 from penstock.monitor.report.report import DriftReport, FeatureDrift
-from penstock.monitor.statistics import STATISTICS, statistics_of
+from penstock.monitor.split import threads_of
+from penstock.monitor.statistics import STATISTICS, statistics_of_each
 
 if TYPE_CHECKING:
     from penstock.monitor.baseline import Baseline
@@ -33,6 +34,7 @@ def drift(
     min_effect: float = 0.0,
     thresholds: Mapping[str, float] | None = None,
     columns: Sequence[str] | None = None,
+    threads: int | None = None,
 ) -> DriftReport:
     """Compare data with a baseline.
 
@@ -54,6 +56,8 @@ def drift(
         direction, and nothing else alarms. How often that is a false alarm depends on the number of rows.
     columns : sequence of str, optional
         Compare these only; all by default.
+    threads : int, optional
+        That count data; by default one for each core. No result depends on it.
 
     Returns
     -------
@@ -86,8 +90,9 @@ def drift(
     fixed = dict(thresholds or {})
     for name in fixed:
         _check_statistic(name)
-    reference = _restricted(_reference(baseline), columns)
-    found = _profiled(reference, current, columns)
+    threads = threads_of(threads)
+    reference = _restricted(_reference(baseline, threads), columns)
+    found = _profiled(reference, current, columns, threads)
     pairs = [
         (feature, _counterpart(feature, found))
         for feature in reference.features
@@ -120,12 +125,13 @@ def _check_statistic(name: str) -> None:
         raise ConfigError(f'thresholds: no statistic "{name}"{hint} There are: {", ".join(known)}')
 
 
-def _reference(baseline: Any) -> Profile:
+def _reference(baseline: Any, threads: int) -> Profile:
     if isinstance(baseline, Profile):
         return baseline
     from penstock.monitor.baseline import Baseline
 
-    return (baseline if isinstance(baseline, Baseline) else Baseline.fit(baseline)).profile
+    fitted = isinstance(baseline, Baseline)
+    return (baseline if fitted else Baseline.fit(baseline, threads=threads)).profile
 
 
 def _restricted(profile: Profile, columns: Sequence[str] | None) -> Profile:
@@ -139,12 +145,12 @@ def _restricted(profile: Profile, columns: Sequence[str] | None) -> Profile:
     return Profile(features=kept, rows=profile.rows)
 
 
-def _profiled(reference: Profile, current: Any, columns: Sequence[str] | None) -> Profile:
+def _profiled(reference: Profile, current: Any, columns: Sequence[str] | None, threads: int) -> Profile:
     if isinstance(current, Profile):
         return current
     from penstock.monitor.profiler import Profiler
 
-    profiler = Profiler(reference, names=columns)
+    profiler = Profiler(reference, names=columns, threads=threads)
     for batch in _batches(current):
         profiler.update(batch)
     return profiler.profile()
@@ -179,14 +185,13 @@ def _compared(
     min_effect: float,
     thresholds: Mapping[str, float],
 ) -> list[FeatureDrift]:
-    raw = [checks(*pair) for pair in pairs]
+    raw = checks_of_each(pairs)
     count = sum(map(len, raw))
     adjusted = iter(holm([check.p_value for found in raw for check in found]))
     features = []
-    for (reference, current), found in zip(pairs, raw, strict=True):
+    for (reference, current), statistics, found in zip(pairs, statistics_of_each(pairs), raw, strict=True):
         judged = [_judged(check, next(adjusted), false_alarms, min_effect, thresholds) for check in found]
         judged.sort(key=lambda check: (check.p_value, -check.effect))
-        statistics = statistics_of(reference, current)
         reached = _reached(statistics, thresholds)
         features.append(
             FeatureDrift(

@@ -31,15 +31,22 @@ def choose_edges(values: np.ndarray[Any, Any], bins: int) -> np.ndarray[Any, Any
     >>> choose_edges(np.arange(1000.0), 4).tolist()
     [249.0, 499.0, 749.0]
     """
-    values = np.sort(values[np.isfinite(values)])
-    distinct = values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
-    if len(distinct) <= bins:
-        return _between(distinct[:-1], distinct[1:])
+    values = _sorted(values)
+    new = values[1:] != values[:-1]
+    if np.count_nonzero(new) < bins:
+        return _between(values[:-1][new], values[1:][new])
     ranks = -(-np.arange(1, bins) * len(values) // bins) - 1
     chosen, repeats = np.unique(values[ranks], return_counts=True)
-    heavy = chosen[(repeats > 1) & (chosen < distinct[-1])]
-    after = _between(heavy, distinct[np.searchsorted(distinct, heavy, side="right")])
-    return np.unique(np.concatenate([chosen[chosen > distinct[0]], after]))
+    heavy = chosen[(repeats > 1) & (chosen < values[-1])]
+    after = _between(heavy, values[np.searchsorted(values, heavy, side="right")])
+    return np.unique(np.concatenate([chosen[chosen > values[0]], after]))
+
+
+def _sorted(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the finite values in order. NaN are sorted to the end, behind infinity."""
+    values = np.sort(values)
+    first, last = np.searchsorted(values, -np.inf, side="right"), np.searchsorted(values, np.inf)
+    return values[first:last]
 
 
 def _between(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -23,6 +23,7 @@ from penstock.monitor.quality import (
     BaselineQuality,
     GroupComparison,
     Metric,
+    QualityCounts,
     SlicedCounts,
     Target,
     compare_groups,
@@ -40,7 +41,7 @@ __all__ = ["LiveQuality", "QualityReport"]
 _LEAST_LABELS: Final = 100
 """Labels that are judged together at least; fewer wait for the next window."""
 
-_KEPT_WINDOWS: Final = 1000
+_KEPT_WINDOWS: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ class LiveQuality:
         self._all: dict[int, SlicedCounts] = {}
         self._recent: dict[int, SlicedCounts] = {}
         self._recent_since_s: dict[int, float] = {}
-        self._windows: collections.OrderedDict[tuple[int, float], SlicedCounts] = collections.OrderedDict()
+        self._windows: collections.OrderedDict[tuple[int, float], QualityCounts] = collections.OrderedDict()
 
     def follower(
         self, version: int, known: BaselineQuality | None, outputs: tuple[str, ...]
@@ -161,9 +162,11 @@ class LiveQuality:
         known, recent = self._known.get(window.version), self._recent.get(window.version)
         if known is None or recent is None or recent.counts.rows < _LEAST_LABELS:
             return None
-        before = known.counts
-        if not before.target.same_layout(recent.counts.target):
-            before = known.with_threshold(recent.counts.target.threshold).counts
+        before, target = known.counts, recent.counts.target
+        if target.task == "binary" and not before.target.same_layout(target):
+            before = known.with_threshold(target.threshold).counts
+        if not before.target.same_layout(target):
+            return None  # the settings say that something else is predicted than the baseline does
         found = compare_quality(before, recent.counts)
         since_s = self._recent_since_s.pop(window.version, window.begin_s)
         del self._recent[window.version]
@@ -182,7 +185,7 @@ class LiveQuality:
         """
         known, found = self._known.get(version), self._all.get(version)
         windows = tuple(
-            (begin_s, metrics(counts.counts))
+            (begin_s, metrics(counts))
             for (of, begin_s), counts in sorted(self._windows.items())
             if of == version
         )
@@ -222,14 +225,15 @@ class LiveQuality:
             known, outputs = self._known.get(version), self._outputs.get(version, ())
             target = self._targets[version] = live_target(self._settings, known, outputs, part)
         counts = SlicedCounts.of(target, part, self._columns)
-        for held, key in ((self._all, version), (self._recent, version), (self._windows, (version, begin_s))):
-            _merge(held, key, counts)
+        _merge(self._all, version, counts)
+        _merge(self._recent, version, counts)
+        _merge(self._windows, (version, begin_s), counts.counts)
         self._recent_since_s[version] = min(since_s, self._recent_since_s.get(version, math.inf))
         while len(self._windows) > _KEPT_WINDOWS:
             self._windows.popitem(last=False)
 
 
-def _merge(held: Any, key: Any, counts: SlicedCounts) -> None:
+def _merge(held: Any, key: Any, counts: SlicedCounts | QualityCounts) -> None:
     held[key] = held[key].merge(counts) if key in held else counts
 
 

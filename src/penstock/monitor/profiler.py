@@ -13,6 +13,7 @@ from penstock.imports import imported
 from penstock.monitor import distinct
 from penstock.monitor._accumulator import Accumulator
 from penstock.monitor.profile import FeatureProfile, Profile
+from penstock.monitor.split import SplitAccumulator
 from penstock.transform._columns import Binder, Columns
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class Profiler:
         Count only these. By default all but labels, which live data do not have.
     vectors : {"avx512", "avx2", "none"}, optional
         Instructions to use; no result depends on it.
+    threads : int, default 1
+        That count a batch, each a share of the features; no result depends on it. Small batches are left to
+        the thread that brings them.
 
     Notes
     -----
@@ -44,7 +48,12 @@ class Profiler:
     """
 
     def __init__(
-        self, layout: Profile | Baseline, *, names: Sequence[str] | None = None, vectors: str | None = None
+        self,
+        layout: Profile | Baseline,
+        *,
+        names: Sequence[str] | None = None,
+        vectors: str | None = None,
+        threads: int = 1,
     ) -> None:
         profile = layout if isinstance(layout, Profile) else layout.profile
         if names is None:
@@ -56,7 +65,11 @@ class Profiler:
             self._features = tuple(profile[name] for name in names)
         types = ["number" if feature.kind == "numeric" else "string" for feature in self._features]
         self._binder = Binder([feature.name for feature in self._features], types)
-        self._accumulator = Accumulator(self._features, vectors=vectors)
+        self._accumulator = (
+            Accumulator(self._features, vectors=vectors)
+            if threads == 1
+            else SplitAccumulator(self._features, threads, vectors=vectors)
+        )
         self._only_numeric = all(feature.kind == "numeric" for feature in self._features)
 
     @property

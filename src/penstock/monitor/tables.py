@@ -70,10 +70,35 @@ def _from_arrow(data: Any) -> pa.Table:
     pandas = imported("pandas")
     try:
         if pandas is not None and isinstance(data, pandas.DataFrame):
-            return pa.Table.from_pandas(data, preserve_index=False)
+            return _from_pandas(data)
         return pa.table(data)
     except pa.ArrowException as error:
         raise ConfigError(f"reference: expected columns of numbers and text: {error}") from None
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    """Return a frame as a table in which NaN is null.
+
+    Floats without a NaN are taken as they lie: reading them twice is cheaper than what Arrow does, which
+    writes down for each whether it is null.
+    """
+    import pyarrow as pa
+
+    columns = [column for _, column in frame.items()]
+    full = [_is_full(column) for column in columns]
+    rest = pa.Table.from_pandas(frame.loc[:, [not one for one in full]], preserve_index=False)
+    others = zip(rest.schema.names, rest.columns, strict=True)
+    pairs = [
+        (str(column.name), pa.array(column.to_numpy())) if whole else next(others)
+        for column, whole in zip(columns, full, strict=True)
+    ]
+    return pa.Table.from_arrays([array for _, array in pairs], [name for name, _ in pairs])
+
+
+def _is_full(column: Any) -> bool:
+    if column.dtype not in (np.float32, np.float64):
+        return False
+    return not np.isnan(column.to_numpy().min(initial=np.inf))
 
 
 def kind_of(name: str, kind: pa.DataType) -> tuple[Kind, str]:

@@ -179,10 +179,11 @@ def _alert(alert: Alert) -> Any:
     fields = alert.to_dict()
     del fields["subjects"]
     fields["share"] = alert.share
-    fields["findings"] = [
-        finding.to_dict() | {"effect": finding.effect, "evidence": finding.evidence}
-        for finding in alert.findings
-    ]
+    for name in ("findings", "consequences"):
+        fields[name] = [
+            finding.to_dict() | {"effect": finding.effect, "evidence": finding.evidence}
+            for finding in getattr(alert, name)
+        ]
     return _message("Alert")(**fields)
 
 

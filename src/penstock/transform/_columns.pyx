@@ -181,7 +181,9 @@ cdef object _wrong_type(str name, uint8_t want, str got):
         hint = f"; cast it to {wanted}"
     elif wanted.startswith("timestamp") and got.startswith("timestamp"):
         hint = f"; cast it to {wanted}"
-    return SignatureError(f'column "{name}": expected {wanted}, got {got}{hint}', name=name, reason="datatype")
+    return SignatureError(
+        f'column "{name}": expected {wanted}, got {got}{hint}', name=name, reason="datatype"
+    )
 
 
 cdef object _quoted(tuple names):

@@ -137,3 +137,160 @@ def test_help_answers_without_loading_what_compares() -> None:
     code = "import penstock.cli.drift, sys; print('penstock.monitor' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Path:
+    """A reference, and current data of ten days in which x and the truth move after the sixth."""
+    for name, rows, moved in (("before", 6000, 0.0), ("after", 4000, 1.0), ("same", 4000, 0.0)):
+        random = np.random.default_rng(len(name))
+        late = moved * (np.arange(rows) >= rows * 0.6)
+        x = random.normal(size=rows) + 0.5 * late
+        p = 1 / (1 + np.exp(-2 * x))
+        truth = random.uniform(size=rows) < np.where(late > 0, 0.5, p)
+        seconds = 1_700_006_400 + np.arange(rows) * (10 * 86_400 / rows)
+        data = {
+            "time": pa.array((seconds * 1e3).astype(np.int64), pa.timestamp("ms")),
+            "day": (np.arange(rows) * 10 // rows).astype(np.int32),
+            "x": x,
+            "z": x * 0.9 + random.normal(0, 0.3, rows),
+            "p": p,
+            "y": truth.astype(np.int8),
+        }
+        pq.write_table(pa.table(data), tmp_path / f"{name}.parquet")
+    return tmp_path
+
+
+def found(*arguments: object) -> dict[str, object]:
+    done = run(*arguments, "--json")
+    assert done.exit_code == 0, done.exception
+    return dict(json.loads(done.stdout))
+
+
+def test_windows_of_time(scored: Path) -> None:
+    both = (scored / "before.parquet", scored / "after.parquet")
+    report = found(*both, "--exclude", "day", "--time", "time")
+    windows = report["windows"]
+    assert (windows["by"], windows["width"], len(windows["windows"])) == ("time", 86_400, 10)
+    assert windows["windows"][0]["label"] == "2023-11-15"
+    assert [bool(one["alarms"]) for one in windows["windows"]] == [False] * 6 + [True] * 4
+    assert set(windows["windows"][7]["features"]) == {"x", "z", "p", "y"}
+    assert "shared equally by each feature and windows" in report["notes"][-1]
+
+
+def test_windows_of_a_number_and_of_rows(scored: Path) -> None:
+    both = (scored / "before.parquet", scored / "after.parquet")
+    by_number = found(*both, "--time", "day", "--window", "2")["windows"]
+    assert [one["label"] for one in by_number["windows"]] == ["0", "2", "4", "6", "8"]
+    assert "day" not in by_number["windows"][0]["features"]
+    by_rows = found(*both, "--exclude", "day", "--window", "1000 rows")["windows"]
+    assert [one["rows"] for one in by_rows["windows"]] == [1000] * 4
+
+
+def test_all_features_together(scored: Path) -> None:
+    columns = ("--columns", "x,z", "--multivariate")
+    moved = found(scored / "before.parquet", scored / "after.parquet", *columns)["joint"]
+    assert {check["name"] for check in moved} == {"pca_reconstruction", "domain_classifier"}
+    assert any(check["alarm"] for check in moved)
+    same = found(scored / "before.parquet", scored / "same.parquet", *columns)["joint"]
+    assert not any(check["alarm"] for check in same)
+
+
+def test_quality_realised_and_estimated(scored: Path) -> None:
+    options = ("--label", "y", "--prediction", "p", "--exclude", "day")
+    report = found(scored / "before.parquet", scored / "after.parquet", *options)
+    quality = report["quality"]
+    assert (quality["label"], quality["prediction"], quality["task"]) == ("y", ["p"], "binary")
+    assert quality["reference"]["auc"]["value"] > quality["realised"]["auc"]["value"] + 0.05
+    assert quality["estimated"]["auc"]["value"] == pytest.approx(
+        quality["reference"]["auc"]["value"], abs=0.05
+    )
+    assert any(check["alarm"] for check in quality["checks"])
+    assert "y" in {feature["name"] for feature in report["features"]}
+
+
+def test_a_saved_baseline_knows_its_parts(scored: Path) -> None:
+    table = pq.read_table(scored / "before.parquet").drop(["time", "day"])
+    Baseline.fit(table, label="y", prediction="p", multivariate=True).save(scored / "baseline.bin")
+    unlabelled = pq.read_table(scored / "same.parquet").drop(["y"])
+    pq.write_table(unlabelled, scored / "unlabelled.parquet")
+    report = found(scored / "baseline.bin", scored / "unlabelled.parquet", "--multivariate")
+    assert report["quality"]["realised"] is None
+    assert report["quality"]["estimated"]["accuracy"]["value"] > 0.7
+    assert report["quality"]["checks"] == []
+    assert len(report["joint"]) == 2
+    assert any('no labels in "y"' in note for note in report["notes"])
+    assert report["alarms"] == []
+
+
+def test_a_page_and_a_table_of_everything(scored: Path) -> None:
+    everything = ("--time", "time", "--multivariate", "--label", "y", "--prediction", "p", "--exclude", "day")
+    done = run(
+        scored / "before.parquet", scored / "after.parquet", *everything, "--html", scored / "report.html"
+    )
+    assert done.exit_code == 0, done.exception
+    for words in (
+        "all together: domain_classifier",
+        "realised",
+        "quality: ",
+        "4 of 10 windows alarm",
+        "first 2023",
+    ):
+        assert words in done.stdout
+    text = (scored / "report.html").read_text()
+    assert "id=heat" in text
+    assert "Quality: y by p" in text
+
+
+def test_fail_on_alarm_looks_at_every_part(scored: Path) -> None:
+    options = ("--columns", "y", "--label", "y", "--prediction", "p", "--fail-on-alarm")
+    assert run(scored / "before.parquet", scored / "after.parquet", *options).exit_code == 1
+    assert run(scored / "before.parquet", scored / "same.parquet", *options).exit_code == 0
+
+
+@pytest.mark.parametrize("library", ["evidently", "nannyml"])
+def test_verdicts_of_other_libraries(scored: Path, library: str) -> None:
+    both = (scored / "before.parquet", scored / "after.parquet", "--columns", "x,z", "--parity", library)
+    parity = found(*both)["parity"]
+    assert parity["library"].startswith(library)
+    assert set(parity["columns"]) == {"x", "z"}
+    assert any(one["drift"] for one in parity["columns"]["x"])
+    printed = run(*both)
+    assert library in printed.stdout
+    if library == "nannyml":
+        together = found(*both, "--multivariate")["parity"]["together"]
+        assert {len(chunks) for chunks in together.values()} == {10}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--window", "fortnight", "--time", "time"], "window: expected a width"),
+        (["--window", "1d"], "expected a column of time to cut by"),
+        (["--time", "nothing"], 'missing column "nothing"'),
+        (["--time", "time", "--window", "5"], "expected a window such as 1d"),
+        (["--label", "y"], "--label: expected --prediction too"),
+        (["--prediction", "p"], "--prediction: expected --label too"),
+        (["--label", "y", "--prediction", "q"], "prediction: expected one of"),
+    ],
+)
+def test_wrong_parts_say_what_is_wrong(scored: Path, arguments: list[str], words: str) -> None:
+    done = run(scored / "before.parquet", scored / "after.parquet", *arguments)
+    assert isinstance(done.exception, PenstockError), done.exception
+    assert words in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--multivariate"], "pack it with --multivariate"),
+        (["--label", "y", "--prediction", "p"], "knows of no such label"),
+        (["--parity", "evidently"], "expected a reference of data"),
+    ],
+)
+def test_a_baseline_without_the_part_is_said(scored: Path, arguments: list[str], words: str) -> None:
+    table = pq.read_table(scored / "before.parquet").select(["x", "z"])
+    Baseline.fit(table).save(scored / "plain.bin")
+    done = run(scored / "plain.bin", scored / "after.parquet", *arguments)
+    assert isinstance(done.exception, PenstockError)
+    assert words in str(done.exception)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,35 @@ def test_raw_columns_of_a_transform(data: dict[str, Any], wanted: str, reason: s
     with pytest.raises(SignatureError) as caught:
         Binder(["x"], [wanted]).bind(data)
     assert (caught.value.name, caught.value.reason) == ("x", reason)
+
+
+def affine_rows(value: float) -> dict[str, Any]:
+    return {"x": np.full((1, 4), value, np.float32)}
+
+
+def test_a_rule_refuses_one_request_of_a_batch(repository: Path, engine: Start) -> None:
+    models.publish(repository, "m", 1, models.affine)
+    opened = engine(m={"monitor": {"rules": {"x[1]": {"max": 5, "refuse": True}, "x[0]": {"min": 1}}}})
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        futures = list(
+            pool.map(lambda n: opened.submit("m", affine_rows(9 if n % 7 == 3 else n % 4)), range(200))
+        )
+    for n, future in enumerate(futures):
+        if n % 7 == 3:
+            with pytest.raises(SignatureError, match=r'^column "x\[1\]", row 0: expected at most 5, got 9$'):
+                future.result(30)
+        else:
+            assert future.result(30)["y"].shape == (1, 2)
+    with pytest.raises(SignatureError, match="row 0: expected at most 5, got 9"):
+        opened.predict("m", affine_rows(9))
+    (found,) = opened.statistics()
+    assert found.requests == {"OK": 171, "INVALID_ARGUMENT": 29}
+    assert found.refusals == {("x", "rule"): 30}
+
+
+def test_a_rule_that_does_not_refuse_lets_everything_through(repository: Path, engine: Start) -> None:
+    models.publish(repository, "m", 1, models.affine)
+    opened = engine(m={"monitor": {"rules": {"x[1]": {"max": 5}}}})
+    assert opened.submit("m", affine_rows(9)).result(30)["y"].shape == (1, 2)
+    assert opened.predict("m", affine_rows(9))["y"].shape == (1, 2)
+    assert opened.statistics()[0].refusals == {}

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import BundleError
 from penstock.monitor.alerts import wording
 from penstock.monitor.alerts.alert import Alert, Finding, Kind, State
 from penstock.monitor.alerts.budget import Budget, Family
-from penstock.monitor.alerts.group import Found, Group, Subject, rank
+from penstock.monitor.alerts.group import Found, Group, Subject
+from penstock.monitor.alerts.message import compose
 from penstock.monitor.alerts.state import AlarmsState, WatchState, decode, encode
 from penstock.monitor.alerts.watch import Crossing, Watch
 
@@ -29,7 +29,6 @@ __all__ = ["Alarms"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("drift", "performance", "data", "operation")
 _FAMILY_OF: Final[dict[Kind, Family]] = {"performance": "performance", "data": "data"}
-_MOST_STEPS: Final = 6
 _WINDOWS: Final = "windows"
 
 
@@ -258,7 +257,7 @@ class Alarms:
         over: tuple[Kind, ...] = ("performance",) if same else ("drift", "performance")
         for kind in over:
             group = self._groups[kind]
-            if group.firing:
+            if group.firing and group.members:
                 group.state.sequence += 1
                 messages.append(self._alert(kind, group.members, "resolved", now_s))
             self._groups[kind] = self._group(kind)
@@ -281,49 +280,20 @@ class Alarms:
         return [message]
 
     def _alert(self, kind: Kind, members: Mapping[str, Subject], state: State, at_s: float) -> Alert:
-        group = self._groups[kind]
-        findings = wording.worst_first(
-            [replace(f, since_s=subject.since_s) for subject in members.values() for f in subject.findings]
-        )
-        since_s = min(finding.since_s for finding in findings)
-        effects = [finding.effect for finding in findings if math.isfinite(finding.effect)]
-        title = wording.title(kind, findings, self._totals)
-        return Alert(
-            id=group.state.id,
-            sequence=group.state.sequence,
+        group = self._groups[kind].state
+        return compose(
+            kind,
+            members,
+            id=group.id,
+            sequence=group.sequence,
             model=self.model,
             version=self.version,
-            kind=kind,
-            severity=max((finding.severity for finding in findings), key=rank),
             state=state,
-            since_s=since_s,
             at_s=at_s,
-            title=title if state == "firing" else f"resolved: {title}",
-            findings=findings,
-            share=max(effects, default=math.nan),
-            next_steps=self._steps(kind, findings, members, since_s),
-        )
-
-    def _steps(
-        self, kind: Kind, findings: Sequence[Finding], members: Mapping[str, Subject], since_s: float
-    ) -> tuple[str, ...]:
-        subjects = dict.fromkeys(finding.subject for finding in findings)
-        own = [step for name in subjects for step in members[name].steps]
-        moved = [name for name in subjects if self._totals.get(name, ("", 0))[0] == "feature"]
-        features = sum(role == "feature" for role, _ in self._totals.values())
-        general = wording.general_steps(
-            kind,
-            moved=len(moved),
-            features=features,
-            since_s=since_s,
-            version=self.version,
+            totals=self._totals,
             began_s=self._began_s,
             near_s=self.settings.window_s,
         )
-        first = [step for step in general if step.startswith("half")]
-        rest = [step for step in general if step not in first]
-        room = max(_MOST_STEPS - len(first) - len(rest), 1)
-        return tuple(dict.fromkeys([*first, *own[:room], *rest]))
 
     def to_bytes(self) -> bytes:
         """Return what is alarming and what the watch has seen as bytes, versioned and with a digest."""

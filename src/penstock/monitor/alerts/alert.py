@@ -85,6 +85,8 @@ class Alert:
         One line: how many moved, and the worst.
     findings : tuple of Finding
         Worst first.
+    consequences : tuple of Finding
+        Of outputs, where features moved too: answers move with what they are made of. Worst first.
     share : float
         The likely share of the traffic that is concerned, 0 to 1; NaN where unknown.
     next_steps : tuple of str
@@ -104,6 +106,7 @@ class Alert:
     findings: tuple[Finding, ...]
     share: float = math.nan
     next_steps: tuple[str, ...] = ()
+    consequences: tuple[Finding, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -125,6 +128,7 @@ class Alert:
             "title": self.title,
             "subjects": list(self.subjects),
             "findings": [finding.to_dict() for finding in self.findings],
+            "consequences": [finding.to_dict() for finding in self.consequences],
             "share": _plain(self.share),
             "next_steps": list(self.next_steps),
         }

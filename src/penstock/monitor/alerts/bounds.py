@@ -47,7 +47,7 @@ def share_limits(
     --------
     >>> hits, rows, error = np.array([0.0, 50.0]), np.array([100.0, 100.0]), np.array([0.01, 0.01])
     >>> [limit.round(3).tolist() for limit in share_limits(hits, rows, error)]
-    [[0.0, 0.351], [0.045, 0.649]]
+    [[0.0, 0.352], [0.045, 0.648]]
     """
     p = hits / rows
     most = np.log(1 / error) / rows
@@ -100,9 +100,9 @@ def mean_limit(shares: Floats, scores: Floats, rows: Floats, error: Floats) -> F
     --------
     >>> half = np.array([[0.5, 0.5]])
     >>> mean_limit(half, np.array([[0.0, 1.0]]), np.array([100.0]), np.array([0.01])).round(3).tolist()
-    [0.65]
+    [0.648]
     >>> mean_limit(half, np.array([[0.4, 0.6]]), np.array([100.0]), np.array([0.01])).round(3).tolist()
-    [0.533]
+    [0.532]
     """
     most = np.log(1 / error) / rows
     low, high = np.full(len(rows), math.log(_NEAR)), np.full(len(rows), math.log(_FAR))

@@ -176,7 +176,7 @@ class Streams:
         order = np.argsort(-counts, kind="stable")
         groups = GROUPS if len(counts) > CATEGORIES and not feature.unseen else 0
         kept = order[: CATEGORIES - groups]
-        weight = part / (len(kept) + groups)
+        weight = part / max(len(kept) + groups, 1)
         error = part / 2 if groups else part
         for place in kept:
             one = Stream(feature=index, check="category", weight=weight, error=error, chosen=True)

@@ -73,7 +73,7 @@ class Watch:
 
     Notes
     -----
-    One thread at a time. A step costs about 0.1 ms for 16 features and 1 ms for 200; memory is bounded by the
+    One thread at a time. A step costs about 0.2 ms for 30 features and 1 ms for 200; memory is bounded by the
     baseline. Rows are taken as independent of each other.
 
     A tenth of the budget pays for the chance that a limit on the baseline is wrong, in which case alarms may

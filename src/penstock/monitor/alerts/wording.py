@@ -35,6 +35,7 @@ _STOPPED: Final = 0.01
 """Share of a category from which on it is worth a word that it came, or that nine tenths of it stopped."""
 
 _EXPECTED: Final = 10
+_MANY: Final = 4
 _UNITS: Final = (10.0, 100.0, 1000.0, 1e6)
 
 _CHECK_OF: Final = {
@@ -208,16 +209,27 @@ def _of_numbers(name: str, reason: str, before: FeatureProfile, after: FeaturePr
 
 
 def general_steps(
-    kind: Kind, moved: int, features: int, since_s: float, version: int, began_s: float, near_s: float
-) -> tuple[str, ...]:
-    """Return what to do whatever moved, after the steps for each."""
+    kind: Kind, moved: int, features: int, since_s: float, version: int, swapped: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what to do whatever moved: before the steps for each subject, and after them.
+
+    Parameters
+    ----------
+    kind : {"drift", "performance", "data", "operation"}
+    moved, features : int
+        How many features moved, of how many.
+    since_s : float
+    version : int
+    swapped : bool
+        Whether it began with the version.
+    """
+    if kind not in ("drift", "performance"):
+        return (), ()
+    first, last = [], []
+    if kind == "drift" and moved >= _MANY and 2 * moved >= features:
+        first.append("half of all features moved: look at who sends the requests before each feature")
+    if swapped:
+        last.append(f"it began with version {version}: compare it with the version before, on labels")
     when = f"{datetime.fromtimestamp(since_s, UTC):%Y-%m-%d %H:%M} UTC" if abs(since_s) < 1e11 else "then"
-    swapped = abs(since_s - began_s) <= near_s
-    steps = []
-    if kind in ("drift", "performance") and swapped:
-        steps.append(f"it began with version {version}: compare it with the version before, on labels")
-    if kind == "drift" and moved >= 4 and 2 * moved >= features:
-        steps.insert(0, "half of all features moved: look at who sends the requests before each feature")
-    if kind in ("drift", "performance"):
-        steps.append(f"if it is here to stay, retrain with data since {when}")
-    return tuple(steps)
+    last.append(f"if it is here to stay, retrain with data since {when}")
+    return tuple(first), tuple(last)

@@ -20,9 +20,14 @@ def square_weights(pooled: NDArray[np.int64]) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    pooled : ndarray of int64, shape (n_bins,)
-        Counts of both samples together. More than 64 bins are taken two, four, … at a time: the eigenvalues
-        that matter do not change.
+    pooled : ndarray of int64, shape (..., n_bins)
+        Counts of both samples together, of one feature or of many. More than 64 bins are taken two, four, …
+        at a time: the eigenvalues that matter do not change.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., n_weights)
+        Those that do not matter are 0.
 
     References
     ----------
@@ -33,15 +38,21 @@ def square_weights(pooled: NDArray[np.int64]) -> NDArray[np.float64]:
     >>> square_weights(np.array([1, 1])).round(12).tolist()  # one edge: B(½)² / 2
     [0.125]
     """
-    step = -(-len(pooled) // POINTS)
+    bins = pooled.shape[-1]
+    step = -(-bins // POINTS)
     if step > 1:
-        pooled = np.add.reduceat(pooled, np.arange(0, len(pooled), step))
-    share = pooled / pooled.sum()
-    height = np.cumsum(share)[:-1]
-    root = np.sqrt((share[:-1] + share[1:]) / 2)
-    matrix = (np.minimum.outer(height, height) - np.outer(height, height)) * np.outer(root, root)
+        pooled = np.add.reduceat(pooled, np.arange(0, bins, step), axis=-1)
+    share = pooled / pooled.sum(axis=-1, keepdims=True)
+    height = np.cumsum(share, axis=-1)[..., :-1]
+    root = np.sqrt((share[..., :-1] + share[..., 1:]) / 2)
+    matrix = (_outer(np.minimum, height) - _outer(np.multiply, height)) * _outer(np.multiply, root)
     values = np.linalg.eigvalsh(matrix)
-    return np.asarray(values[values > values[-1] * 1e-6])
+    return np.where(values > values[..., -1:] * 1e-6, values, 0.0)
+
+
+def _outer(function: np.ufunc, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a function of each two values of the last axis."""
+    return np.asarray(function(values[..., :, None], values[..., None, :]))
 
 
 def area_moments(pooled: NDArray[np.int64], width: NDArray[np.float64]) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -91,7 +92,8 @@ def _neighbours(pooled: NDArray[np.int64], least: float) -> list[NDArray[np.intp
     if not ends:
         return []
     ends[-1] = len(pooled)
-    return np.split(np.arange(len(pooled)), ends[:-1])
+    bins = np.arange(len(pooled))
+    return [bins[first:end] for first, end in pairwise([0, *ends])]
 
 
 def _categories(
@@ -128,8 +130,12 @@ def _above_the_cut(reference: FeatureProfile, n: int, m: int) -> float:
 
 
 def _gather(before: NDArray[np.int64], after: NDArray[np.int64], groups: list[NDArray[np.intp]]) -> Cells:
+    if not groups:
+        return Cells(before=before[:0], after=after[:0], bins=())
+    order = np.concatenate(groups)
+    starts = np.cumsum([0, *map(len, groups[:-1])])
     return Cells(
-        before=np.array([before[group].sum() for group in groups], dtype=np.int64),
-        after=np.array([after[group].sum() for group in groups], dtype=np.int64),
+        before=np.add.reduceat(before[order], starts),
+        after=np.add.reduceat(after[order], starts),
         bins=tuple(groups),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,12 +23,15 @@ from penstock.monitor.statistics.kolmogorov_smirnov import largest_gap
 from penstock.monitor.statistics.l_infinity import largest_change
 from penstock.monitor.statistics.missing import missing, share_change
 from penstock.monitor.statistics.out_of_range import out_of_range
+from penstock.monitor.statistics.stack import Stack
 from penstock.monitor.statistics.unseen import unseen
 
 if TYPE_CHECKING:
     from penstock.monitor.profile import FeatureProfile
 
-__all__ = ["LEAST_ROWS", "checks"]
+    Pair = tuple[FeatureProfile, FeatureProfile]
+
+__all__ = ["LEAST_ROWS", "checks", "checks_of_each"]
 
 LEAST_ROWS: Final = 20
 """Rows on each side below which nothing is tested, and so nothing alarms."""
@@ -45,60 +48,84 @@ def checks(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
     others nothing.
     Rows are taken as independent of each other; features need not be.
     """
+    return checks_of_each([(reference, current)])[0]
+
+
+def checks_of_each(pairs: Sequence[Pair]) -> list[list[Check]]:
+    """Return the checks of many features: what :func:`checks` does of each, all at once."""
+    found = [_missing(*pair) for pair in pairs]
+    filled = [i for i, pair in enumerate(pairs) if min(side.present for side in pair) >= LEAST_ROWS]
+    numeric = [i for i in filled if pairs[i][0].kind == "numeric"]
+    for where, checks_of_bins in ((filled, _shapes), (numeric, _places)):
+        for index, check in checks_of_bins([pairs[i] for i in where]):
+            found[where[index]].append(check)
+    for index in filled:
+        found[index] += _tails(*pairs[index])
+    return found
+
+
+def _missing(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
     if min(reference.rows, current.rows) < LEAST_ROWS:
         return []
-    return list(_checks(reference, current))
-
-
-def _checks(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
-    if 0 < reference.missing + current.missing < reference.rows + current.rows:
-        yield Check(
+    if not 0 < reference.missing + current.missing < reference.rows + current.rows:
+        return []
+    change = missing(reference, current)
+    return [
+        Check(
             name="missing",
-            value=missing(reference, current),
+            value=change,
             p_value=fisher(reference.missing, reference.rows, current.missing, current.rows),
-            effect=abs(missing(reference, current)),
+            effect=abs(change),
             reason=words.share("missing", reference.missing_share, current.missing_share),
         )
-    if min(reference.present, current.present) < LEAST_ROWS:
-        return
-    yield from _shape(reference, current)
+    ]
+
+
+def _shapes(pairs: Sequence[Pair]) -> Iterator[tuple[int, Check]]:
+    """Yield the chi-square check of each pair that has two cells, and the index of the pair."""
+    found = [cells(*pair) for pair in pairs]
+    where = [index for index, one in enumerate(found) if len(one) >= 2]
+    stack = Stack([(found[index].before, found[index].after) for index in where])
+    measured = stack.measure(pearson).tolist(), stack.measure(largest_change).tolist()
+    for index, chi_square, change in zip(where, *measured, strict=True):
+        rows = int(found[index].before.sum() + found[index].after.sum())
+        # Given the sums over both samples, the mean of chi-square is (cells − 1) · N / (N − 1).
+        value = chi_square * (rows - 1) / rows
+        check = Check(
+            name="chi2",
+            value=value,
+            p_value=chi_square_tail(value, len(found[index]) - 1),
+            effect=change,
+            reason=words.cell(*pairs[index], found[index]),
+        )
+        yield index, check
+
+
+def _places(pairs: Sequence[Pair]) -> Iterator[tuple[int, Check]]:
+    """Yield the Cramér-von Mises check of each pair with two bins that are not empty, and its index."""
+    counts = [paired(*pair) for pair in pairs]
+    where = [i for i, (before, after) in enumerate(counts) if np.count_nonzero(before + after) >= 2]
+    for layer, before, after in Stack([counts[index] for index in where]):
+        weights = square_weights(before + after)
+        measured = squared_gap(before, after).tolist(), largest_gap(before, after).tolist()
+        for place, own, value, gap in zip(layer, weights, *measured, strict=True):
+            index = where[place]
+            check = Check(
+                name="cramer_von_mises",
+                value=value,
+                p_value=quadratic_form_tail(own, value),
+                effect=gap,
+                reason=words.mean(*pairs[index]),
+            )
+            yield index, check
+
+
+def _tails(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
     if reference.kind == "numeric":
-        yield from _place(reference, current)
         yield from _infinite(reference, current)
         yield _out_of_range(reference, current)
     elif not reference.unseen:
         yield _unseen(reference, current)
-
-
-def _shape(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
-    found = cells(reference, current)
-    if len(found) < 2:
-        return
-    rows = int(found.before.sum() + found.after.sum())
-    # Given the sums over both samples, the mean of chi-square is (cells − 1) · N / (N − 1).
-    value = float(pearson(found.before, found.after)) * (rows - 1) / rows
-    yield Check(
-        name="chi2",
-        value=value,
-        p_value=chi_square_tail(value, len(found) - 1),
-        effect=float(largest_change(found.before, found.after)),
-        reason=words.cell(reference, current, found),
-    )
-
-
-def _place(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:
-    before, after = paired(reference, current)
-    pooled = before + after
-    if np.count_nonzero(pooled) < 2:
-        return
-    value = float(squared_gap(before, after))
-    yield Check(
-        name="cramer_von_mises",
-        value=value,
-        p_value=quadratic_form_tail(square_weights(pooled), value),
-        effect=float(largest_gap(before, after)),
-        reason=words.mean(reference, current),
-    )
 
 
 def _infinite(reference: FeatureProfile, current: FeatureProfile) -> Iterator[Check]:

@@ -86,12 +86,12 @@ def _by_law(pooled: NDArray[np.int64], n: int, m: int, level: float) -> dict[str
         "hellinger": math.sqrt(scaled / 8),
         "chi2": chi2,
         "g": chi2,
-        "l_infinity": inverse(partial(_any_exceeds, errors.tolist()), level, 4 * float(errors.max()), _FINE),
+        "l_infinity": inverse(partial(_any_exceeds, errors), level, 4 * float(errors.max()), _FINE),
     }
 
 
-def _any_exceeds(errors: list[float], change: float) -> float:
-    return min(1.0, math.fsum(math.erfc(change / error / math.sqrt(2)) for error in errors))
+def _any_exceeds(errors: NDArray[np.float64], change: float) -> float:
+    return min(1.0, math.fsum(map(math.erfc, (change / errors / math.sqrt(2)).tolist())))
 
 
 def _by_drawing(drawn: tuple[NDArray[np.int64], NDArray[np.int64]], level: float) -> dict[str, float]:

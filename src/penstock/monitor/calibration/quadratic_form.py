@@ -50,7 +50,8 @@ def quadratic_form_tail(weights: NDArray[np.float64], x: float) -> float:
     at = _saddlepoint(weights, x)
     rest = 1 - 2 * at * weights
     generating = -0.5 * float(np.log(rest).sum())
-    curvature = 2 * float(((weights / rest) ** 2).sum())
+    ratio = weights / rest
+    curvature = 2 * float(ratio @ ratio)
     w = math.copysign(math.sqrt(max(2 * (at * x - generating), 0.0)), at)
     v = at * math.sqrt(curvature)
     return 0.5 * math.erfc((w + math.log(v / w) / w) / math.sqrt(2))
@@ -66,6 +67,6 @@ def _saddlepoint(weights: NDArray[np.float64], x: float) -> float:
         if abs(excess) <= 1e-12 * x:
             break
         low, high = (low, at) if excess > 0 else (at, high)
-        step = at - excess / (2 * float((ratio * ratio).sum()))
+        step = at - excess / (2 * float(ratio @ ratio))
         at = step if low < step < high else (low + high) / 2
     return at

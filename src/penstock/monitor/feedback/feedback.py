@@ -1,11 +1,10 @@
-"""Labels that come late, joined by id with what was answered. Read next: segment.py, files.py."""
+"""Labels that come late, joined by id with what was answered. Read next: answers.py, files.py."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 
 from penstock.config import FeedbackConfig
+from penstock.monitor.feedback.answers import Answers, join
 from penstock.monitor.feedback.files import LabelFiles
-from penstock.monitor.feedback.labels import Classes, Labels, id_array, text_buffers
+from penstock.monitor.feedback.labels import Classes, Labels, id_array
 from penstock.monitor.feedback.rebuild import logged_segments
 from penstock.monitor.feedback.result import JoinResult
 from penstock.monitor.feedback.segment import Segment
-from penstock.monitor.log._log import request_hashes
 from penstock.monitor.log.buffer import Ids, RowBuffer
 from penstock.monitor.log.layout import Slot, named_slots, slots_of
 
@@ -27,12 +26,12 @@ __all__ = ["Feedback", "FeedbackFollower", "FeedbackStatus"]
 
 _log = logging.getLogger(__name__)
 
-_SEGMENT_ROWS: Final = 65_536
-_LEAST_SEGMENT_ROWS: Final = 1024
+_LEAST_BUFFER_ROWS: Final = 65_536
 _SEAL_S: Final = 0.2
 _EARLY_S: Final = 600.0
 _EARLY_LABELS: Final = 100_000
 _FILE_LABELS: Final = 262_144
+_FATES: Final = tuple(item.name for item in fields(JoinResult) if item.name not in ("joined", "waiting"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +78,10 @@ class Feedback:
 
     Notes
     -----
-    Any thread may call anything. An id names a row of a request of one, ``id/3`` the fourth row of a request
-    of several; one that was answered more than once names its newest answer. Answers without an id cannot be
-    joined. The first label of a row stays, so that every row counts once. A label that comes before its
-    answer waits for ten minutes, of 100,000 such labels the newest. Held are the newest ``keep_rows`` rows
-    and up to 65,536 more; of as many requests before them only that they were answered.
+    Any thread may call anything but :meth:`tick`, which is one thread's. An id names a row of a request of
+    one, ``id/3`` the fourth row of a request of several; an id that was answered more than once names its
+    newest answer. Answers without an id cannot be joined. The first label of a row stays, so that every row
+    counts once. A label that comes before its answer waits for ten minutes; of such labels 100,000 wait.
     """
 
     def __init__(
@@ -92,19 +90,18 @@ class Feedback:
         self._config, self._outputs = config, outputs
         self._kept = tuple(dict.fromkeys((*config.slices, *config.groups)))
         # Rows wait here until they are looked for, in chunks that are indexed as a whole.
-        self._segment_rows = min(_SEGMENT_ROWS, max(_LEAST_SEGMENT_ROWS, config.keep_rows // 8))
-        self._buffer = RowBuffer(self._layout, most_rows=max(config.keep_rows, _SEGMENT_ROWS), named=True)
-        self._told_of_rows = False
+        most_rows = max(config.keep_rows, _LEAST_BUFFER_ROWS)
+        self._buffer = RowBuffer(self._layout, most_rows=most_rows, named=True)
         self._lost_rows = 0
+        self._told_of_rows = False
         self._files = LabelFiles(Path(config.directory), state) if config.directory else None
         self._lock = threading.Lock()  # guards what follows
-        self._segments: list[Segment] = []  # oldest first
-        self._faded: deque[np.ndarray[Any, np.dtype[np.uint64]]] = deque()  # hashes that are no longer held
+        self._answers = Answers(config.keep_rows)
+        self._classes = Classes()
         self._early: list[Labels] = []  # one, but for those that came since the last look
         self._found_early: list[JoinResult] = []
-        self._classes = Classes()
         self._sealed_s = -np.inf
-        self._counts = dict.fromkeys(("joined", *_COUNTS), 0)
+        self._counts = dict.fromkeys(("joined", *_FATES), 0)
 
     def follower(self, version: int) -> FeedbackFollower:
         """Return what takes in the rows of one version."""
@@ -168,9 +165,8 @@ class Feedback:
         """
         now_s = time.time() if now_s is None else now_s
         with self._lock:
-            if not 0 <= now_s - self._sealed_s < _SEAL_S:
-                self._settle(now_s, seal=True)
-            return self._counted(self._join(*self._labels_of(ids, labels, times_s, now_s)))
+            self._settle(now_s)
+            return self._join(ids, labels, times_s, now_s)
 
     def tick(self, now_s: float | None = None) -> JoinResult:
         """Join labels that came before their answer, and those of new files; to be called every second or so.
@@ -180,21 +176,18 @@ class Feedback:
         Reads at most about 262,144 labels, and goes on with the rest of a file the next time.
         """
         now_s = time.time() if now_s is None else now_s
-        results = []
         with self._lock:
-            self._settle(now_s, seal=bool(self._early))
-            results += self._found_early
+            self._settle(now_s)
+            results = [*self._found_early, self._expire(now_s)]
             self._found_early = []
-            results.append(self._expire(now_s))
-        left = _FILE_LABELS
-        while self._files is not None and left > 0:
+        left = _FILE_LABELS if self._files is not None else 0
+        while left > 0 and self._files is not None:
             part = self._files.next(now_s)
             if part is None:
                 break
             left -= max(1, len(part[0]))
             with self._lock:
-                self._settle(now_s, seal=not 0 <= now_s - self._sealed_s < _SEAL_S)
-                results.append(self._counted(self._join(*self._labels_of(*part, now_s))))
+                results.append(self._join(*part, now_s))
         if self._files is not None:
             self._files.save()
         return JoinResult.merged(results)
@@ -215,19 +208,19 @@ class Feedback:
         wanted = None if self._outputs is None else set(self._outputs)
         found = logged_segments(log, self._config.keep_rows, wanted, self._kept)
         with self._lock:
-            self._segments[:0] = found
-            self._fade()
-        return sum(len(segment) for segment in found)
+            self._answers.add_older(found)
+        return sum(map(len, found))
 
     def status(self) -> FeedbackStatus:
         """Return how labels fared."""
         with self._lock:
             return FeedbackStatus(
-                rows=sum(len(segment) for segment in self._segments) + self._buffer.rows,
-                size_bytes=sum(segment.size_bytes for segment in self._segments),
+                rows=len(self._answers) + self._buffer.rows,
+                size_bytes=self._answers.size_bytes,
                 dropped_rows=self._buffer.dropped_rows + self._lost_rows,
-                problems=dict(self._files.problems) if self._files else {},
-                **{**self._counts, "waiting": sum(map(len, self._early))},
+                waiting=sum(map(len, self._early)),
+                problems=self._files.problems if self._files else {},
+                **self._counts,
             )
 
     def _layout(self, columns: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[Slot, ...]:
@@ -238,6 +231,38 @@ class Feedback:
         taken = {name for slot in found for name in slot.names}
         kept = named_slots([name for name in self._kept if name not in taken], columns, {})
         return (*(slot for slot in found if len(slot.names) == slot.items), *kept)
+
+    # -- with the lock held ----------------------------------------------------------------------
+
+    def _settle(self, now_s: float) -> None:
+        """Index the answers that came since the last time, if that is a while ago."""
+        if 0 <= now_s - self._sealed_s < _SEAL_S:
+            return
+        self._sealed_s = now_s
+        with self._buffer.lock:
+            self._buffer.seal()
+        while self._buffer.full:
+            chunk = self._buffer.full[0]
+            segment = Segment.of_chunk(chunk)
+            with self._buffer.lock:
+                self._buffer.release(chunk)
+            if self._early:
+                results, left = join(Labels.merged(self._early), self._classes, [segment])
+                self._early = [left] if len(left) else []
+                self._found_early += map(self._counted, results)
+            self._answers.add(segment)
+
+    def _join(self, ids: Any, labels: Any, times_s: Any, now_s: float) -> JoinResult:
+        found, invalid = self._labels_of(ids, labels, times_s, now_s)
+        results, left = self._answers.join(found, self._classes)
+        late = self._answers.were_held(left)
+        early = left.only(~late)
+        if len(early):
+            self._early.append(early)
+            if sum(map(len, self._early)) > 2 * _EARLY_LABELS:
+                self._found_early.append(self._expire(now_s))
+        rest = JoinResult.of_none(invalid=invalid, late=len(left) - len(early), waiting=len(early))
+        return self._counted(JoinResult.merged([*results, rest]))
 
     def _labels_of(self, ids: Any, labels: Any, times_s: Any, now_s: float) -> tuple[Labels, int]:
         """Return labels that can be looked for, and how many cannot."""
@@ -251,90 +276,10 @@ class Feedback:
             )
         known = np.isfinite(times) & (np.abs(times) < 1e11)
         times_us = (np.where(known, times, now_s) * 1e6).astype(np.int64)
-        sizes = names.fill_null("")
-        valid = np.array(sizes.to_numpy(zero_copy_only=False) != "", bool) & ~np.isnan(numbers)
-        found = Labels(sizes, numbers, times_us, np.full(len(names), now_s)).only(valid)
+        names = names.fill_null("")
+        valid = np.array(names.to_numpy(zero_copy_only=False) != "", bool) & ~np.isnan(numbers)
+        found = Labels(names, numbers, times_us, np.full(len(names), now_s)).only(valid)
         return found, len(names) - len(found)
-
-    def _join(self, labels: Labels, invalid: int) -> JoinResult:
-        results, left = self._look_up(labels, list(reversed(self._segments)))
-        late = self._is_faded(left)
-        results.append(
-            JoinResult(
-                joined=JoinResult.merged([]).joined,
-                invalid=invalid,
-                late=int(np.count_nonzero(late)),
-                waiting=len(left) - int(np.count_nonzero(late)),
-            )
-        )
-        early = left.only(~late)
-        if len(early):
-            self._early.append(early)
-        return JoinResult.merged(results)
-
-    def _look_up(self, labels: Labels, segments: Sequence[Segment]) -> tuple[list[JoinResult], Labels]:
-        """Join labels with the rows of segments, newest first; return those of none, too."""
-        offsets, data = text_buffers(labels.ids)
-        entries = np.full(len(labels), -1, np.int64)
-        rows = np.full(len(labels), -1, np.int64)
-        results: list[JoinResult] = []
-        for segment in segments:
-            before = rows >= 0
-            if before.all():
-                break
-            segment.index.find(offsets, data, entries, rows)
-            here = (rows >= 0) & ~before
-            if here.any():
-                results.append(segment.join(labels.only(here), self._classes, entries[here], rows[here]))
-        return results, labels.only(rows < 0)
-
-    def _settle(self, now_s: float, *, seal: bool) -> None:
-        """Index the chunks that are full, with ``seal`` all."""
-        if seal:
-            self._sealed_s = now_s
-            with self._buffer.lock:
-                self._buffer.seal()
-        while self._buffer.full:
-            chunk = self._buffer.full[0]
-            segment = Segment.of_chunk(chunk)
-            with self._buffer.lock:
-                self._buffer.release(chunk)
-            self._add(segment)
-
-    def _add(self, segment: Segment) -> None:
-        if self._early:
-            results, left = self._look_up(Labels.merged(self._early), [segment])
-            self._early = [left] if len(left) else []
-            self._found_early += map(self._counted, results)
-        self._segments.append(segment)
-        while len(self._segments) > 1:
-            older, newer = self._segments[-2:]
-            if len(older) > 2 * len(newer) or len(older) + len(newer) > self._segment_rows:
-                break
-            merged = older.merged(newer)
-            if merged is None:
-                break
-            self._segments[-2:] = [merged]
-        self._fade()
-
-    def _fade(self) -> None:
-        """Forget the oldest rows, but for the hashes of their ids."""
-        rows = sum(len(segment) for segment in self._segments)
-        while rows - len(self._segments[0]) >= self._config.keep_rows if self._segments else False:
-            gone = self._segments.pop(0)
-            rows -= len(gone)
-            self._faded.append(gone.index.hashes().copy())
-        while len(self._faded) > 1 and sum(map(len, self._faded)) > self._config.keep_rows:
-            self._faded.popleft()
-
-    def _is_faded(self, labels: Labels) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        late = np.zeros(len(labels), bool)
-        if self._faded and len(labels):
-            for hashes in request_hashes(*text_buffers(labels.ids)):
-                for faded in self._faded:
-                    place = np.minimum(np.searchsorted(faded, hashes), max(len(faded) - 1, 0))
-                    late |= faded[place] == hashes if len(faded) else False
-        return late
 
     def _expire(self, now_s: float) -> JoinResult:
         """Give labels up that have waited too long, or that are too many."""
@@ -346,16 +291,13 @@ class Feedback:
             unknown = len(labels) - int(np.count_nonzero(waits))
             left = labels.only(waits)
             self._early = [left] if len(left) else []
-        return self._counted(JoinResult(joined=JoinResult.merged([]).joined, unknown=unknown))
+        return self._counted(JoinResult.of_none(unknown=unknown))
 
     def _counted(self, result: JoinResult) -> JoinResult:
         self._counts["joined"] += result.rows
-        for name in _COUNTS:
+        for name in _FATES:
             self._counts[name] += getattr(result, name)
         return result
-
-
-_COUNTS: Final = tuple(item.name for item in fields(JoinResult) if item.name not in ("joined", "waiting"))
 
 
 class FeedbackFollower:

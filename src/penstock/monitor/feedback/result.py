@@ -55,6 +55,13 @@ class JoinResult:
         return self.joined.column(renamed if renamed in self.joined.column_names else name)
 
     @staticmethod
+    def of_none(**counts: int) -> JoinResult:
+        """Return counts of labels of which none was joined."""
+        import pyarrow as pa
+
+        return JoinResult(joined=pa.table({}), **counts)
+
+    @staticmethod
     def merged(results: Sequence[JoinResult]) -> JoinResult:
         """Return all together; of none a result of no label."""
         import pyarrow as pa

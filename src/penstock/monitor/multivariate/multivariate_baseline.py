@@ -5,7 +5,7 @@ Read next: checks.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from penstock.monitor.multivariate.reservoir import Reservoir, sampled
 from penstock.monitor.multivariate.row_sample import RowSample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -108,9 +108,7 @@ class MultivariateBaseline:
             sample = reservoir.sample()
         # Rows are in the order they came where few came: halves must not be halves of the time.
         order = np.random.default_rng(seed).permutation(len(sample))
-        sample = RowSample(
-            names=sample.names, values=sample.values[order], seen=sample.seen, capacity=sample.capacity
-        )
+        sample = replace(sample, values=sample.values[order])
         return cls(
             sample,
             {
@@ -119,6 +117,25 @@ class MultivariateBaseline:
                 if feature.kind == "categorical"
             },
         )
+
+    def restricted(self, names: Collection[str]) -> MultivariateBaseline:
+        """Return the baseline of some of the features, in the order that they have here.
+
+        Raises
+        ------
+        ConfigError
+            Where none of them is a feature.
+        """
+        places = [place for place, name in enumerate(self.names) if name in names]
+        if not places:
+            raise ConfigError(f"expected features among {', '.join(self.names[:8])}, got none of them")
+        sample = replace(
+            self.sample,
+            names=tuple(self.names[place] for place in places),
+            values=np.ascontiguousarray(self.sample.values[:, places]),
+        )
+        kept = {new: self.categories[old] for new, old in enumerate(places) if old in self.categories}
+        return MultivariateBaseline(sample, kept)
 
     @property
     def names(self) -> tuple[str, ...]:

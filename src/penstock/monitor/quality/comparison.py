@@ -10,7 +10,6 @@ from penstock.errors import ConfigError
 from penstock.monitor.calibration.check import Check
 from penstock.monitor.calibration.checks import LEAST_ROWS
 from penstock.monitor.calibration.hypergeometric import fisher_greater
-from penstock.monitor.calibration.words import percent
 from penstock.monitor.quality.counts import QualityCounts
 from penstock.monitor.quality.moments import Moments
 from penstock.monitor.quality.scores import Area, area
@@ -106,7 +105,7 @@ def _share(name: str, before: tuple[int, int], after: tuple[int, int]) -> Iterat
         value=now - then,
         p_value=fisher_greater(*before, *after),
         effect=max(0.0, then - now),
-        reason=f"{name}: {percent(then)} → {percent(now)}",
+        reason=f"{name}: {100 * then:.1f} % → {100 * now:.1f} %",
     )
 
 

@@ -16,7 +16,7 @@ __all__ = ["detail", "share"]
 
 
 def detail(feature: FeatureDrift, drawn: Picture | None = None) -> dict[str, Any]:
-    """Return what drawing.py takes: short keys and texts, for it goes into every report.
+    """Return what ``drawing.js`` takes: short keys and texts, for it goes into every report.
 
     Parameters
     ----------

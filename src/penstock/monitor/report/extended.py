@@ -11,7 +11,7 @@ from penstock.monitor.calibration import holm
 if TYPE_CHECKING:
     from penstock.monitor.calibration import Check
     from penstock.monitor.report.quality import QualityReport
-    from penstock.monitor.report.report import DriftReport, FeatureDrift
+    from penstock.monitor.report.report import DriftReport
     from penstock.monitor.timeline import Timeline
 
 __all__ = ["extended"]
@@ -20,52 +20,46 @@ __all__ = ["extended"]
 def extended(
     report: DriftReport,
     *,
+    false_alarms: float,
     joint: Sequence[Check] = (),
     quality: QualityReport | None = None,
     windows: Timeline | None = None,
 ) -> DriftReport:
-    """Return the report with further checks in its promise.
+    """Return the report of some features with further parts.
 
     Parameters
     ----------
     report : DriftReport
-        Of the features alone.
+        Of the features, at the share of the promise that each part has: ``report.false_alarms``.
+    false_alarms : float
+        The promise: the chance that anything alarms in any part when nothing moved.
     joint : sequence of Check
         Of all features together: see :func:`penstock.monitor.multivariate.joint_checks`.
     quality : QualityReport, optional
     windows : Timeline, optional
-        It has a promise of its own.
+        Compared at the same share.
 
     Notes
     -----
-    The p-values of all checks are corrected together, so that ``report.false_alarms`` is the chance that any
-    of them alarms. Fixed thresholds decide alone: nothing else alarms then.
+    Within each part checks are corrected by Holm's method. Fixed thresholds decide alone: nothing else
+    alarms then.
     """
-    measured = () if quality is None else quality.checks
-    added = [*joint, *measured]
-    if added:
-        checks = [check for feature in report.features for check in feature.checks]
-        adjusted = iter(holm([check.p_value for check in (*checks, *added)]))
-        features = [_adjusted_feature(report, feature, adjusted) for feature in report.features]
-        judged = [_judged(report, check, next(adjusted)) for check in added]
-        report = replace(report, features=tuple(sorted(features, key=lambda one: not one.alarm)))
-        joint, measured = judged[: len(joint)], tuple(judged[len(joint) :])
+    if quality is not None:
+        quality = replace(quality, checks=_judged(report, quality.checks))
     return replace(
-        report,
-        joint=tuple(joint),
-        quality=None if quality is None else replace(quality, checks=tuple(sorted(measured, key=_evidence))),
-        windows=windows,
+        report, false_alarms=false_alarms, joint=_judged(report, joint), quality=quality, windows=windows
     )
 
 
-def _adjusted_feature(report: DriftReport, feature: FeatureDrift, adjusted: object) -> FeatureDrift:
-    return feature
-
-
-def _judged(report: DriftReport, check: Check, adjusted: float) -> Check:
-    alarm = not report.thresholds and adjusted <= report.false_alarms and check.effect >= report.min_effect
-    return replace(check, adjusted=adjusted, alarm=alarm)
-
-
-def _evidence(check: Check) -> tuple[float, float]:
-    return check.p_value, -check.effect
+def _judged(report: DriftReport, checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Correct the checks of one part, and sort them by evidence."""
+    adjusted = holm([check.p_value for check in checks])
+    judged = [
+        replace(
+            check,
+            adjusted=p,
+            alarm=not report.thresholds and p <= report.false_alarms and check.effect >= report.min_effect,
+        )
+        for check, p in zip(checks, adjusted, strict=True)
+    ]
+    return tuple(sorted(judged, key=lambda check: (check.p_value, -check.effect)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.monitor.report.detail import detail, share
 from penstock.monitor.report.picture import Picture, picture
+from penstock.monitor.report.sections import data_over_time, sections
 from penstock.monitor.report.table import probability
 from penstock.monitor.report.template import TEMPLATE
 
@@ -22,33 +23,38 @@ _HEIGHT: Final = 26
 
 
 def page(report: DriftReport) -> str:
-    """Return the page; about 4 kB a feature.
+    """Return the page; about 4 kB a feature, and 4 more with 200 windows.
 
     The table stands in the page itself; histograms are drawn by a short script when a row is opened.
     """
     pictures = [picture(feature.reference, feature.current) for feature in report.features]
     rows = "".join(
-        _row(index, feature, drawn)
+        _row(index, feature, drawn, report.windows is not None)
         for index, (feature, drawn) in enumerate(zip(report.features, pictures, strict=True))
     )
     details = [detail(feature, drawn) for feature, drawn in zip(report.features, pictures, strict=True)]
-    text = TEMPLATE
-    for name, value in {
+    text, rest = [], TEMPLATE
+    for name, value in {  # in the order of the template: no text of the data is searched
+        "@STATE@": "moved" if report.alarming else "quiet",
         "@HEADLINE@": html.escape(_headline(report)),
-        "@STATE@": "moved" if report.alarms else "quiet",
         "@FACTS@": _facts(report),
         "@NOTES@": "".join(f"<p class=note>{html.escape(note)}</p>" for note in report.notes),
+        "@SECTIONS@": sections(report),
+        "@TIMEHEAD@": "" if report.windows is None else "<th scope=col>PSI over time</th>\n",
         "@ROWS@": rows,
         # Nothing in a text can end the script element.
         "@DATA@": json.dumps(details, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+        "@TIME@": data_over_time(report),
     }.items():
-        head, _, tail = text.partition(name)
-        text = head + value + tail
-    return text.encode("utf-8", "replace").decode()
+        head, rest = rest.split(name, 1)
+        text += [head, value]
+    return "".join([*text, rest]).encode("utf-8", "replace").decode()
 
 
 def _headline(report: DriftReport) -> str:
     alarms = len(report.alarms)
+    if not alarms and report.alarming:
+        return f"Something moved, but none of {len(report)} features by itself"
     if not alarms:
         return f"Nothing moved: no alarm in {len(report)} features"
     return f"{alarms} of {len(report)} features moved"
@@ -70,7 +76,7 @@ def _facts(report: DriftReport) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
 
 
-def _row(index: int, feature: FeatureDrift, drawn: Picture | None) -> str:
+def _row(index: int, feature: FeatureDrift, drawn: Picture | None, over_time: bool) -> str:
     name = html.escape(feature.name)
     role = "" if feature.role == "feature" else f" <small>{feature.role}</small>"
     rank = ("none", "low", "medium", "high").index(feature.severity)
@@ -83,7 +89,7 @@ def _row(index: int, feature: FeatureDrift, drawn: Picture | None) -> str:
         f"<td data-v={_sortable(feature.effect)} class=n>{share(feature.effect)}</td>",
         f"<td data-v={_sortable(feature.p_value)} class=n>{html.escape(probability(feature.p_value))}</td>",
         f"<td data-v={_sortable(psi)} class=n>{_fixed(psi)}</td>",
-        f"<td>{_spark(drawn)}</td>",
+        f"<td>{_spark(drawn)}</td>" + ("<td class=t></td>" if over_time else ""),
         f"<td class=why>{html.escape(feature.reason)}</td>",
     ]
     marks = f"data-i={index} data-alarm={int(feature.alarm)} data-kind={feature.kind}"

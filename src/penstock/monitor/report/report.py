@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from penstock.monitor.calibration.check import Check
 from penstock.monitor.calibration.noise import noise
+from penstock.monitor.report.plain import check_to_dict
+from penstock.monitor.report.plain import plain as _plain
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from penstock.monitor.profile import FeatureProfile
+    from penstock.monitor.report.quality import QualityReport
+    from penstock.monitor.timeline import Timeline
 
 __all__ = ["DriftReport", "FeatureDrift", "Severity"]
 
@@ -100,18 +104,7 @@ class FeatureDrift:
             "effect": _plain(self.effect),
             "statistics": {name: _plain(value) for name, value in self.statistics.items()},
             "noise": {name: _plain(value) for name, value in self.noise.items()},
-            "checks": [
-                {
-                    "name": check.name,
-                    "value": _plain(check.value),
-                    "p_value": _plain(check.p_value),
-                    "adjusted": _plain(check.adjusted),
-                    "effect": _plain(check.effect),
-                    "alarm": check.alarm,
-                    "reason": check.reason,
-                }
-                for check in self.checks
-            ],
+            "checks": [check_to_dict(check) for check in self.checks],
             "reference": _summary(self.reference),
             "current": _summary(self.current),
         }
@@ -134,6 +127,12 @@ class DriftReport:
         Fixed ones, where they were asked for; they then decide alone.
     notes : tuple of str
         What a reader should know before the numbers.
+    joint : tuple of Check
+        Of all features together, where that was asked for; most evidence first.
+    quality : QualityReport, optional
+        Realised and estimated, where labels and predictions are known.
+    windows : Timeline, optional
+        Window by window.
     """
 
     n_reference: int
@@ -143,11 +142,24 @@ class DriftReport:
     min_effect: float = 0.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    joint: tuple[Check, ...] = ()
+    quality: QualityReport | None = None
+    windows: Timeline | None = None
 
     @property
     def alarms(self) -> tuple[FeatureDrift, ...]:
         """The features that alarm."""
         return tuple(feature for feature in self.features if feature.alarm)
+
+    @property
+    def alarming(self) -> bool:
+        """Whether anything alarms: a feature, all of them together, quality, or a window."""
+        return bool(
+            self.alarms
+            or any(check.alarm for check in self.joint)
+            or (self.quality is not None and self.quality.alarms)
+            or (self.windows is not None and self.windows.alarms)
+        )
 
     def __getitem__(self, name: str) -> FeatureDrift:
         for feature in self.features:
@@ -169,6 +181,13 @@ class DriftReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
+        parts: dict[str, Any] = {}
+        if self.joint:
+            parts["joint"] = [check_to_dict(check) for check in self.joint]
+        if self.quality is not None:
+            parts["quality"] = self.quality.to_dict()
+        if self.windows is not None:
+            parts["windows"] = self.windows.to_dict()
         return {
             "n_reference": self.n_reference,
             "n_current": self.n_current,
@@ -178,6 +197,7 @@ class DriftReport:
             "alarms": [feature.name for feature in self.alarms],
             "notes": list(self.notes),
             "features": [feature.to_dict() for feature in self.features],
+            **parts,
         }
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
@@ -202,10 +222,6 @@ class DriftReport:
         from penstock.monitor.report.table import table
 
         return table(self)
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _summary(profile: FeatureProfile) -> dict[str, Any]:

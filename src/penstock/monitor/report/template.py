@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Final
 
-from penstock.monitor.report.drawing import DRAWING, DRAWING_STYLE
+from penstock.monitor.report.time_drawing import TIME_DRAWING, TIME_STYLE
 
 __all__ = ["TEMPLATE"]
+
+_DRAWING, _DRAWING_STYLE = (
+    (files(__package__) / f"drawing.{kind}").read_text("utf-8") for kind in ("js", "css")
+)
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--ink:#1d2430;--dim:#626c7b;--line:#e2e5ea;
@@ -74,7 +79,8 @@ function toggle(row){const b=row.querySelector('button'),open=b.getAttribute('ar
  b.setAttribute('aria-expanded',!open);
  if(open){row.nextElementSibling.remove();return}
  const r=el('tr',null,'d'),c=el('td');r.id='d'+row.dataset.i;c.colSpan=row.cells.length;
- c.append(panel(data[row.dataset.i]));r.append(c);row.after(r)}
+ const p=panel(data[row.dataset.i]);if(past)p.append(timePanel(row.dataset.i));
+ c.append(p);r.append(c);row.after(r)}
 body.addEventListener('click',e=>{const row=e.target.closest('tr.f');
  if(row&&!getSelection().toString())toggle(row)});
 const close=()=>rows.forEach(r=>{if(r.querySelector('[aria-expanded=true]'))toggle(r)});
@@ -100,6 +106,9 @@ function filter(){close();const text=find.value.trim().toLowerCase();let shown=0
 document.getElementById('theme').addEventListener('click',()=>{const root=document.documentElement;
  const dark=root.dataset.theme?root.dataset.theme==='dark':matchMedia('(prefers-color-scheme: dark)').matches;
  root.dataset.theme=dark?'light':'dark'});
+"""
+
+_START: Final = """
 if(rows.length&&rows[0].dataset.alarm==='1')toggle(rows[0]);
 """
 
@@ -111,7 +120,7 @@ TEMPLATE: Final = f"""<!doctype html>
 <meta http-equiv=Content-Security-Policy
 content="default-src 'none';style-src 'unsafe-inline';script-src 'unsafe-inline'">
 <title>Drift report</title>
-<style>{_STYLE}{DRAWING_STYLE}</style>
+<style>{_STYLE}{_DRAWING_STYLE}{TIME_STYLE}</style>
 </head>
 <body>
 <main>
@@ -119,6 +128,7 @@ content="default-src 'none';style-src 'unsafe-inline';script-src 'unsafe-inline'
 <button class=plain id=theme type=button>Dark or light</button></header>
 <dl>@FACTS@</dl>
 @NOTES@
+@SECTIONS@
 <div class=tools role=search>
 <input type=search id=find placeholder="Find a feature" aria-label="Find a feature">
 <label><input type=checkbox id=only> Alarms only</label>
@@ -136,7 +146,7 @@ content="default-src 'none';style-src 'unsafe-inline';script-src 'unsafe-inline'
 <th scope=col class=n><button type=button>p, corrected</button></th>
 <th scope=col class=n data-first=descending><button type=button>PSI</button></th>
 <th scope=col>Shape</th>
-<th scope=col>What moved</th>
+@TIMEHEAD@<th scope=col>What moved</th>
 </tr></thead>
 <tbody>
 @ROWS@</tbody>
@@ -151,7 +161,8 @@ rows and bins.</p>
 </main>
 <svg id=ns hidden></svg>
 <script type="application/json" id=data>@DATA@</script>
-<script>{DRAWING}{_SCRIPT}</script>
+<script type="application/json" id=time>@TIME@</script>
+<script>{_DRAWING}{_SCRIPT}{TIME_DRAWING}{_START}</script>
 </body>
 </html>
 """

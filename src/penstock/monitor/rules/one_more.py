@@ -30,13 +30,13 @@ def one_more(
     Student's t for one more observation, once of the logarithm of count over size and once of its square
     root; the larger p-value is returned, which holds the level for proportions that vary like a gamma or a
     lognormal variable or in between. The variance of a Poisson count is the least that is assumed. A value
-    further out than the furthest of the k others has at least the p-value (furthest / it)⁴ / (k + 1), by the
-    logarithm, so that heavier tails do little harm.
+    further from the mean than the furthest of the k others on its side has at least the one-sided p-value
+    (furthest / it)⁴ / (k + 1), by the logarithm, so that heavier tails do little harm.
     """
     expected = max(float(counts[:-1].sum() / of[:-1].sum() * of[-1]), 0.5)
     logs, roots = np.log((counts + 0.5) / of), np.sqrt((counts + 0.375) / of)
     found = max(_student(logs, 1 / expected, rise), _student(roots, 0.25 / float(of[-1]), rise))
-    return max(found, _beyond(logs) / (2 if rise else 1))
+    return max(found, _beyond(logs) * (1 if rise else 2))
 
 
 def _student(values: np.ndarray[Any, np.dtype[np.float64]], least: float, rise: bool) -> float:
@@ -47,6 +47,7 @@ def _student(values: np.ndarray[Any, np.dtype[np.float64]], least: float, rise: 
 
 
 def _beyond(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    middle = float(values[:-1].mean())
-    furthest, distance = float(np.abs(values[:-1] - middle).max()), abs(float(values[-1]) - middle)
+    from_mean = values - values[:-1].mean()
+    side = 1.0 if from_mean[-1] > 0 else -1.0
+    furthest, distance = float((side * from_mean[:-1]).max()), float(side * from_mean[-1])
     return 0.0 if distance <= furthest else (furthest / distance) ** _TAIL / len(values)

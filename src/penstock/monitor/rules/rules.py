@@ -84,6 +84,7 @@ class Rules:
         self._lock = threading.Lock()
         self._broken: Counts = np.zeros((len(counting), len(BREACHES)), np.int64)
         self._rows = 0
+        self._taken = RuleCounts()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -129,15 +130,16 @@ class Rules:
             for part in parts:
                 self._broken += part
 
-    def counts(self) -> RuleCounts:
-        """Return what was counted since :meth:`take`."""
+    def total(self) -> RuleCounts:
+        """Return what was counted since the rules were made, for metrics."""
         with self._lock:
-            return self._read()
+            return self._taken.merge(self._read())
 
     def take(self) -> RuleCounts:
         """Return what was counted since the last call, and count anew."""
         with self._lock:
             found = self._read()
+            self._taken = self._taken.merge(found)
             self._broken[:] = 0
             self._rows = 0
             return found

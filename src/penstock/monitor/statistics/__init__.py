@@ -14,7 +14,7 @@ from penstock.monitor.statistics.mean_shift import mean_shift
 from penstock.monitor.statistics.missing import missing
 from penstock.monitor.statistics.out_of_range import out_of_range
 from penstock.monitor.statistics.psi import psi
-from penstock.monitor.statistics.registry import STATISTICS, statistics_of
+from penstock.monitor.statistics.registry import STATISTICS, statistics_of, statistics_of_each
 from penstock.monitor.statistics.unseen import unseen
 from penstock.monitor.statistics.wasserstein import wasserstein
 
@@ -34,6 +34,7 @@ __all__ = [
     "out_of_range",
     "psi",
     "statistics_of",
+    "statistics_of_each",
     "unseen",
     "wasserstein",
 ]

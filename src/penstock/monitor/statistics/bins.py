@@ -42,10 +42,10 @@ def paired(reference: FeatureProfile, current: FeatureProfile) -> tuple[NDArray[
             f'"{reference.name}": expected a {reference.kind} profile, got a {current.kind} one'
         )
     if reference.kind == "numeric":
-        if not np.array_equal(reference.edges, current.edges):
+        if reference.edges is not current.edges and not np.array_equal(reference.edges, current.edges):
             raise ConfigError(f'"{reference.name}": the profiles have different bin edges')
         return np.asarray(reference.histogram), np.asarray(current.histogram)
-    if reference.categories != current.categories:
+    if reference.categories is not current.categories and reference.categories != current.categories:
         raise ConfigError(f'"{reference.name}": the profiles have different categories')
     return (
         np.append(np.asarray(reference.counts), reference.unseen),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,12 @@ if TYPE_CHECKING:
 
     from penstock.monitor.profile import FeatureProfile
 
-__all__ = ["jensen_shannon", "jensen_shannon_distance", "jensen_shannon_divergence"]
+__all__ = [
+    "jensen_shannon",
+    "jensen_shannon_distance",
+    "jensen_shannon_divergence",
+    "jensen_shannon_root",
+]
 
 
 def jensen_shannon_divergence(reference: FeatureProfile, current: FeatureProfile) -> float:
@@ -37,7 +41,7 @@ def jensen_shannon_distance(reference: FeatureProfile, current: FeatureProfile) 
 
     Evidently's has the natural logarithm: multiply by ``√ln 2 ≈ 0.8326``. NannyML's is this one.
     """
-    return math.sqrt(jensen_shannon_divergence(reference, current))
+    return measured(jensen_shannon_root, reference, current)
 
 
 def jensen_shannon(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -51,6 +55,11 @@ def jensen_shannon(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArr
     middle = (p + q) / 2
     bits = (_entropy(p, middle) + _entropy(q, middle)) / 2
     return np.asarray(np.maximum(bits, 0.0))
+
+
+def jensen_shannon_root(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the distance, the root of the divergence, of counts along the last axis."""
+    return np.asarray(np.sqrt(jensen_shannon(before, after)))
 
 
 def _entropy(p: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from penstock.monitor.statistics.bins import paired
 from penstock.monitor.statistics.kolmogorov_smirnov import cumulative_gap
+from penstock.monitor.statistics.stack import Stack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from penstock.monitor.profile import FeatureProfile
 
-__all__ = ["area", "scale", "wasserstein", "widths"]
+__all__ = ["area", "distances", "scale", "wasserstein", "widths"]
 
 
 def wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
@@ -33,11 +35,19 @@ def wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
     L. N. Vaserstein, "Markov processes over denumerable products of spaces describing large systems of
     automata", Problemy Peredachi Informatsii 5 (1969).
     """
-    before, after = paired(reference, current)
-    if not before.sum() or not after.sum() or not reference.finite or not current.finite:
-        return math.nan
-    distance = float(area(cumulative_gap(before, after), widths(reference, current)))
-    return distance / scale(reference, current) if distance else 0.0
+    return distances([(reference, current)], Stack([paired(reference, current)]))[0]
+
+
+def distances(pairs: Sequence[tuple[FeatureProfile, FeatureProfile]], stack: Stack) -> list[float]:
+    """Return the distance of each pair of profiles; ``stack`` is of their counts."""
+    found = [math.nan] * len(pairs)
+    for where, before, after in stack:
+        width = np.stack([widths(*pairs[index]) for index in where])
+        areas = area(cumulative_gap(before, after), width).tolist()
+        for index, distance in zip(where, areas, strict=True):
+            if all(side.finite for side in pairs[index]):
+                found[index] = distance / scale(*pairs[index]) if distance else 0.0
+    return found
 
 
 def widths(reference: FeatureProfile, current: FeatureProfile) -> NDArray[np.float64]:

@@ -9,8 +9,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from penstock.monitor.report.drawing import DRAWING, DRAWING_STYLE
-
 __all__ = ["Document", "document"]
 
 SCRIPTS: Final = (
@@ -47,9 +45,10 @@ class Document:
 def document() -> Document:
     """Return the page; read once a process."""
     folder = files(__package__) / "page"
-    style = (folder / "style.css").read_text("utf-8") + DRAWING_STYLE
-    parts = [(folder / name).read_text("utf-8") for name in SCRIPTS]
-    script = "\n".join((DRAWING, *parts))
+    report = files("penstock") / "monitor" / "report"  # as files: nothing of monitoring is imported
+    style = "".join(file.read_text("utf-8") for file in (folder / "style.css", report / "drawing.css"))
+    scripts = [report / "drawing.js", *(folder / name for name in SCRIPTS)]
+    script = "\n".join(file.read_text("utf-8") for file in scripts)
     text = (folder / "page.html").read_text("utf-8")
     text = text.replace("@STYLE@", style).replace("@SCRIPT@", script)
     policy = {

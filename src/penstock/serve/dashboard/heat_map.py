@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from penstock.monitor.history.closed import ClosedWindow
-from penstock.monitor.report.report import DriftReport, FeatureDrift
-
 if TYPE_CHECKING:
+    from penstock.monitor.history.closed import ClosedWindow
+    from penstock.monitor.report.report import DriftReport, FeatureDrift
     from penstock.monitor.window import Window
 
 __all__ = ["Cell", "cells", "heat_map", "window_id"]

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.monitor.history.closed import ClosedWindow
-from penstock.monitor.report.detail import detail
 from penstock.serve.dashboard.heat_map import MOST_WINDOWS, OPEN, cells, window_id
 
 if TYPE_CHECKING:
+    from penstock.monitor.history.closed import ClosedWindow
     from penstock.monitor.report.report import DriftReport, FeatureDrift
     from penstock.monitor.window import Window
 
@@ -43,6 +42,8 @@ def one_feature(
     dict or None
         None where no such window was compared, or it has no such feature.
     """
+    from penstock.monitor.report.detail import detail
+
     compared = [
         (window_id(one.window), one.window, one.reports[compare])
         for one in closed[-MOST_WINDOWS:]

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penstock.errors import ModelNotReadyError
 from penstock.serve.dashboard.alerts import alert_list
 from penstock.serve.dashboard.document import document
 from penstock.serve.dashboard.heat_map import heat_map
@@ -36,6 +37,10 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+_REPORT_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts"
 }
 _NO_MONITOR: Final = (
     "is not monitored; pack it with a reference (penstock pack --reference), or set baseline_rows"
@@ -103,25 +108,29 @@ class Dashboard:
             "/api/models/{model}/drift": self._drift,
             "/api/models/{model}/feature": self._feature,
             "/api/models/{model}/alerts": self._alerts,
+            "/api/models/{model}/report.html": self._report,
             "/api/{rest:path}": _nothing,
         }
         pages = [Route(path, _page, methods=["GET"]) for path in ("/", "/dashboard")]
         return [*pages, *(Route(path, self._answer(read), methods=["GET"]) for path, read in api.items())]
 
     def _answer(self, read: Callable[[Request, Engine], Any]) -> Callable[[Request], Any]:
-        """Return an endpoint that reads in a thread and answers with JSON."""
+        """Return an endpoint that reads in a thread and answers with JSON, or with the page that was read."""
 
         def work(request: Request) -> tuple[int, bytes]:
             try:
                 engine = self._engine()
                 if engine is None:
                     raise _AnswerError(503, "models are loading")
-                return 200, _json(read(request, engine))
+                found = read(request, engine)
+                return 200, found if isinstance(found, bytes) else _json(found)
             except _AnswerError as error:
                 return error.status, _json({"error": str(error)})
 
         async def endpoint(request: Request) -> Response:
             status, body = await run_in_threadpool(work, request)
+            if body.startswith(b"<!"):
+                return Response(body, status, _HEADERS | _REPORT_HEADERS, "text/html")
             return Response(body, status, _HEADERS, "application/json")
 
         return endpoint
@@ -167,6 +176,16 @@ class Dashboard:
     def _alerts(self, request: Request, engine: Engine) -> Any:
         monitor = _monitor(request, engine)
         return {"alerts": alert_list(monitor.firing(), monitor.alerts())}
+
+    def _report(self, request: Request, engine: Engine) -> bytes:
+        from penstock.monitor.report.page import page
+
+        monitor = _monitor(request, engine)
+        windows = _whole(request, "windows", 0) or None
+        try:
+            return page(monitor.report(windows=windows)).encode()
+        except ModelNotReadyError as error:
+            raise _AnswerError(503, str(error)) from None
 
 
 async def _page(request: Request) -> Response:

@@ -150,8 +150,9 @@ def test_features_that_cannot_be_watched_are_left_out() -> None:
     few = reference_of([1.0, 2.0, 3.0] + [math.nan] * 50, name="few")
     label = reference_of(np.arange(53.0), name="label", role="label")
     constant = reference_of(np.ones(53), name="constant")
-    streams = Streams(profile_of(few, label, constant, categories_of(["a"] * 53)))
-    assert [feature.name for feature in streams.features] == ["constant", "c"]
+    ids = categories_of([f"id{index}" for index in range(53)], name="ids", kept=0)
+    streams = Streams(profile_of(few, label, constant, categories_of(["a"] * 53), ids))
+    assert [feature.name for feature in streams.features] == ["constant", "c", "ids"]
     detectors = Detectors(streams, error=0.01)
     assert np.isfinite(detectors.limits).all()
     assert detectors.weights.sum() == pytest.approx(1)

@@ -7,8 +7,11 @@ import pytest
 from alarm_streams import NAMES, profiles
 from drift_profiles import profile_of
 
+from penstock.config.monitor import ModelMonitorConfig
 from penstock.errors import BundleError
+from penstock.monitor.alerts import Alarms
 from penstock.monitor.alerts.watch import Watch
+from penstock.monitor.baseline import Baseline
 from penstock.monitor.profile import Profile
 
 HOUR = 3600.0
@@ -198,3 +201,25 @@ def test_many_features_are_stepped_over_quickly_enough_to_keep_tables_small() ->
         watch.step(reference, START + step)
         watch.detectors.reset(list(range(200)))
     assert len(watch._recent._kept) <= 40
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0, np.nan])
+@pytest.mark.parametrize("of", ["baseline", "tiny", "huge", "constant", "infinite"])
+def test_no_number_is_an_exception(value: float, of: str) -> None:
+    random = np.random.default_rng(8)
+    reference = {
+        "baseline": random.normal(size=400),
+        "tiny": random.normal(size=400) * 1e-310,
+        "huge": random.normal(size=400) * 1e307,
+        "constant": np.ones(400),
+        "infinite": np.where(random.random(400) < 0.9, np.inf, random.normal(size=400)),
+    }[of]
+    fitted = Baseline.fit({"x": reference})
+    alarms = Alarms("m", ModelMonitorConfig(), fitted)
+    profiler = fitted.profiler()
+    said = []
+    for step in range(4):
+        profiler.update({"x": np.append(random.choice(reference, 50), np.full(100 * (step > 1), value))})
+        said += alarms.step(profiler.profile(reset=True), START + 60 * step)
+    assert all(alert.to_dict() for alert in said)
+    assert np.isfinite(list(alarms.watch.evidence.values())).all()

@@ -127,6 +127,11 @@ def test_no_more_than_a_hundred_thousand_wait() -> None:
     ids = [f"early-{index}" for index in range(150_000)]
     feedback.join(ids, np.ones(150_000), now_s=NOON)
     assert feedback.tick(NOON).unknown == 50_000
+    feedback.join([f"other-{index}" for index in range(101_000)], np.ones(101_000), now_s=NOON)
+    assert feedback.status().waiting == 100_000
+    feedback.join(ids, np.ones(150_000), now_s=NOON)
+    assert feedback.status().waiting == 100_000
+    assert feedback.tick(NOON).unknown == 251_000
     remember(feedback, [ids[0], ids[-1]])
     assert feedback.tick(NOON + 1).joined.column("id").to_pylist() == [ids[-1]]
 

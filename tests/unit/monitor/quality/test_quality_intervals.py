@@ -82,7 +82,9 @@ def test_intervals_cover_what_more_rows_show(case: str, rows: int) -> None:
     for name, hits in covered.items():
         if len(hits) < times / 2:
             continue
-        least = (0.55 if case in ("skewed", "heavy") else 0.84) if name in skewed else 0.94
+        least = 0.84 if name in skewed else 0.94
+        if case in ("skewed", "heavy"):  # the squared error has no variance, or hardly shows it
+            least = 0.4 if name == "rmse" else 0.8
         assert np.mean(hits) >= least - slack, name
 
 

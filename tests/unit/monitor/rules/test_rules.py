@@ -191,12 +191,14 @@ def test_tables_in_several_pieces() -> None:
     assert rules.take() == RuleCounts(rows=4, broken={("x", "min"): 2})
 
 
-def test_take_starts_anew_and_counts_only_looks() -> None:
+def test_take_starts_anew_and_the_total_does_not() -> None:
     rules = column_rules("INT64", min=1)
-    rules.follow({"x": np.zeros(5, np.int64)}, {}, 5)
-    assert rules.counts() == rules.counts() == RuleCounts(rows=5, broken={("x", "min"): 5})
-    assert rules.take().rows == 5
+    for _ in range(2):
+        rules.follow({"x": np.zeros(5, np.int64)}, {}, 5)
+        assert rules.take() == RuleCounts(rows=5, broken={("x", "min"): 5})
     assert rules.take() == RuleCounts()
+    rules.follow({"x": np.ones(1, np.int64)}, {}, 1)
+    assert rules.total() == rules.total() == RuleCounts(rows=11, broken={("x", "min"): 10})
 
 
 def test_batches_from_several_threads() -> None:

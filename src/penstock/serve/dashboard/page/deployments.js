@@ -13,7 +13,7 @@ function driftWord(drift) {
   }
   if (drift.features == null) return make('span', { class: 'dim' }, 'first window is open');
   if (!drift.n_moved) return tag('quiet', 'nothing moved');
-  return tag(SEVERITY[drift.worst], `${drift.n_moved} of ${plural(drift.features, 'feature')}`);
+  return tag(SEVERITY[drift.worst], `${drift.n_moved} of ${drift.features} moved`);
 }
 
 function deploymentsTable(models, selected) {

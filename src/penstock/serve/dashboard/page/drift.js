@@ -16,6 +16,8 @@ class Drift {
     const drift = model.drift;
     byId('drift-controls').hidden = !data?.features.length && !byId('find').value;
     morph(byId('window-state'), drift ? this.state(drift, now) : '');
+    byId('report').hidden = !data?.features.length;
+    byId('report').href = `api/models/${encodeURIComponent(model.name)}/report.html`;
     const empty = this.empty(model, data, now);
     if (empty) {
       morph(this.host, empty);
@@ -28,9 +30,7 @@ class Drift {
   }
 
   state(drift, now) {
-    const parts = [
-      `${drift.false_alarms_per_week} false alarm${drift.false_alarms_per_week === 1 ? '' : 's'} a week accepted`,
-    ];
+    const parts = [plural(drift.false_alarms_per_week, 'false alarm') + ' a week accepted'];
     if (drift.baseline_rows) parts.push(`baseline of ${plural(drift.baseline_rows, 'row')}`);
     if (drift.open) {
       const left = drift.open.begin_s - (drift.open.begin_s % drift.window_s) + drift.window_s - now;

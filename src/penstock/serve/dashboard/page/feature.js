@@ -19,12 +19,11 @@ class FeatureSheet {
   }
 
   async open(model, name, window, compare) {
-    this.shown = { model, name, window, compare };
+    const asked = (this.shown = { model, name, window, compare });
     let sheet;
     try {
       const found = await askModel(model, 'feature', { name, window, compare });
-      if (this.shown?.name !== name) return;
-      this.shown.window = found.window.id;
+      asked.window = found.window.id;
       sheet = this.sheet(found);
     } catch (error) {
       sheet = [
@@ -32,12 +31,13 @@ class FeatureSheet {
         make('div', { class: 'empty' }, make('p', {}, `Nothing to show: ${error.message}.`)),
       ];
     }
+    if (this.shown !== asked) return; // closed meanwhile, or another was asked for
     const focused = document.activeElement?.dataset?.place;
     this.dialog.replaceChildren(make('div', { class: 'sheet' }, sheet));
     if (!this.dialog.open) this.dialog.showModal();
     if (focused) this.dialog.querySelector(`[data-place="${focused}"]`)?.focus();
     this.draw?.();
-    this.changed(name, this.shown.window, compare);
+    this.changed(name, asked.window, compare);
   }
 
   head(name, ...more) {
@@ -113,7 +113,7 @@ class FeatureSheet {
     if (at.length < 2) return;
     const group = new ChartGroup();
     const add = (title, key, format, more) => {
-      if (!history[key]?.some((value) => value != null)) return;
+      if (!history[key]?.some((value) => value)) return;
       const chart = new LineChart(group, title, [['', key]], format, more);
       this.history.append(chart.figure);
       chart.update(at, history, at[0], at.at(-1));

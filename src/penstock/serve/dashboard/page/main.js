@@ -51,7 +51,8 @@ function headline(found) {
 }
 
 function facts(found) {
-  const sum = (name) => found.models.reduce((total, model) => total + (model.now?.[name] ?? 0), 0);
+  const known = found.models.filter((model) => model.now.requests_per_s != null);
+  const sum = (name) => (known.length ? known.reduce((total, model) => total + model.now[name], 0) : null);
   const slowest = Math.max(0, ...found.models.map((model) => model.now?.p99_s ?? 0));
   const serving = found.models.filter((model) =>
     model.versions.some((one) => one.active && one.state === 'READY'),
@@ -92,7 +93,7 @@ function showOverview(found) {
   }
   byId('headline').textContent = headline(found);
   document.title = (found.n_firing ? `(${found.n_firing}) ` : '') + 'Penstock';
-  byId('server').textContent = `${found.server} · up ${duration(found.now_s - found.started_s)}`;
+  byId('server').textContent = `${found.server} · up ${age(found.now_s - found.started_s)}`;
   morph(byId('facts'), facts(found));
   morph(
     byId('firing'),
@@ -174,11 +175,13 @@ async function refresh() {
     byId('updated').textContent = paused ? 'paused' : `updated ${clock(found.now_s, true)}`;
     document.body.dataset.state = 'shown';
   } catch (error) {
+    if (!error.status) console.error(error);
+    const since = answered ? ' since ' + clock(answered / 1000, true) : '';
     byId('trouble').hidden = false;
     byId('trouble').textContent =
       error.status === 503
         ? 'The models are loading.'
-        : `No answer from the server${answered ? ' since ' + clock(answered / 1000, true) : ''}: ${error.message}. Trying again.`;
+        : `No answer from the server${since}: ${error.message}. Trying again.`;
   }
   clearTimeout(timer);
   if (!paused && !document.hidden) timer = setTimeout(refresh, EVERY_MS);

@@ -70,6 +70,7 @@ class Traffic {
       const low = first + i ? bounds[first + i - 1] + 1 : 1;
       const high = bounds[first + i];
       const text = high == null ? `${low}+` : low === high ? String(low) : `–${high}`;
+      const rows = low === high ? plural(low, 'row') : `${low} ${high ? 'to ' + high : 'and more'} rows`;
       const bar = sv('rect', {
         class: 'bar0',
         x: LEFT + i * step + 2,
@@ -77,13 +78,7 @@ class Traffic {
         y: y(n),
         height: y(0) - y(n),
       });
-      bar.append(
-        sv(
-          'title',
-          {},
-          `${high == null ? low + ' rows and more' : low === high ? plural(low, 'row') : `${low} to ${high} rows`}: ${plural(n, 'batch', 'batches')}`,
-        ),
-      );
+      bar.append(sv('title', {}, `${rows}: ${plural(n, 'batch', 'batches')}`));
       parts.push(
         bar,
         sv('text', { x: LEFT + (i + 0.5) * step, y: HEIGHT - 5, 'text-anchor': 'middle' }, text),

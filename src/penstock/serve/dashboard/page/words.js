@@ -16,6 +16,7 @@ function share(value) {
 
 function duration(seconds) {
   if (seconds == null) return DASH;
+  if (seconds === 0) return '0 s';
   if (seconds < 1e-3) return number(seconds * 1e6) + ' µs';
   if (seconds < 1) return number(seconds * 1e3) + ' ms';
   if (seconds < 90) return number(seconds) + ' s';
@@ -53,7 +54,8 @@ function span(begin, end) {
   return `${day(begin)}, ${clock(begin, fine)} – ${to}${clock(end, fine)}`;
 }
 
-const ago = (seconds, now) => duration(Math.max(0, now - seconds)) + ' ago';
+const age = (seconds) => duration(seconds < 90 ? Math.round(Math.max(0, seconds)) : seconds);
+const ago = (seconds, now) => age(now - seconds) + ' ago';
 const plural = (count, one, many = one + 's') => `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 
 const SEVERITY = ['none', 'low', 'medium', 'high'];

@@ -1,35 +1,11 @@
-"""Script and style that draw in a browser what detail.py makes of a feature: of the report and the dashboard.
-
-The page has an ``<svg id=ns hidden>`` and the colours ``--ref``, ``--cur``, ``--ink``, ``--dim``, ``--line``.
-"""
-
-from __future__ import annotations
-
-from typing import Final
-
-__all__ = ["DRAWING", "DRAWING_STYLE"]
-
-DRAWING_STYLE: Final = """
-.r{fill:var(--ref)}path.c{fill:none;stroke:var(--cur);stroke-width:1.4}
-.panel{display:grid;grid-template-columns:minmax(0,1.25fr) minmax(0,1fr);gap:24px 36px}
-.panel section{min-width:0}
-.panel table{font-size:13px}.panel th,.panel td{padding:3px 10px 3px 0;text-align:left;vertical-align:top;
-font-weight:400;border-bottom:1px solid var(--line)}
-.panel thead th{color:var(--dim);font-size:12px}.panel .up{font-weight:650}
-.chart text{fill:var(--dim);font-size:11px}.chart .axis{stroke:var(--line)}.chart rect.c{fill:var(--cur)}
-.chart rect.hit{fill:transparent}.chart rect.hit:hover{fill:var(--ink);fill-opacity:.06}
-.chart .label{fill:var(--ink);font-size:12px}
-@media (max-width:820px){.panel{grid-template-columns:minmax(0,1fr)}}
-"""
-
-DRAWING: Final = """
+// Draws what detail.py makes of a feature, in the report and the dashboard. The page has an <svg id=ns hidden>.
 const svgNs=document.getElementById('ns').namespaceURI;
 const el=(tag,text,cls)=>{const e=document.createElement(tag);if(text!=null)e.textContent=text;
  if(cls)e.className=cls;return e};
 const sv=(tag,attributes,text)=>{const e=document.createElementNS(svgNs,tag);
  for(const k in attributes)e.setAttribute(k,attributes[k]);if(text!=null)e.textContent=text;return e};
 const pct=x=>(x*100).toFixed(x&&x<.1?2:1)+' %';
-function tip(p,i){return sv('title',{},p.l[i]+'\\nreference '+pct(p.b[i])+'\\ncurrent '+pct(p.a[i]))}
+function tip(p,i){return sv('title',{},p.l[i]+'\nreference '+pct(p.b[i])+'\ncurrent '+pct(p.a[i]))}
 function line(p){
  const W=640,H=230,L=46,B=26,T=8,n=p.b.length,top=Math.max(...p.b,...p.a)*1.05||1;
  const x=i=>L+(W-L-4)*i/n,y=v=>T+(H-T-B)*(1-v/top);
@@ -74,4 +50,3 @@ function panel(f){const box=el('div',null,'panel'),left=el('div'),right=el('div'
  if(f.c.length){left.append(el('br'),
   part('Checks; bold where they alarm',grid(['check','what moved','effect','p','corrected'],f.c,l=>l[5])))}
  return box}
-"""
