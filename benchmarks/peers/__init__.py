@@ -1,1 +1,1 @@
-"""Other monitoring packages, each with an interpreter of its own: scripts that measure them, one turn a line."""
+"""Other monitoring packages, each with an interpreter of its own; scripts that measure them in turns."""

@@ -59,5 +59,7 @@ class Environment:
 def _run(command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no reason"]
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
+            "ERROR: no reason"
+        ]
         raise MissingError(lines[-1])

@@ -21,7 +21,7 @@ SIDES = ("reference", "current")
 AT_LEAST_S = 0.3
 
 Measure = Callable[[], dict[str, Any]]
-"""Returns ``whole_s``, ``prepared_s`` (None where a reference cannot be prepared) and the names that moved."""
+"""Returns ``whole_s``, ``prepared_s`` (None where no reference can be prepared) and the names that moved."""
 
 
 def seconds(work: Callable[[], object]) -> float:

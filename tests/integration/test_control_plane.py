@@ -544,7 +544,7 @@ def test_reflection_versions(channel: grpc.Channel, version: str) -> None:
     found, missing, listed = call(iter(requests), timeout=20)
     assert found.file_descriptor_response.file_descriptor_proto
     assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
-    assert len(listed.list_services_response.service) == 4
+    assert len(listed.list_services_response.service) == 5
 
 
 # Extensions

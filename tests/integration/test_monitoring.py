@@ -248,6 +248,7 @@ def test_labels_that_come_late(
     )
     logged = pq.read_table(tmp_path / "log" / NAME)
     assert sorted(logged["id"].to_pylist()) == sorted(ids)
+    assert {*COLUMNS, "y[0]", "y[1]"} <= set(logged.column_names)
     with pytest.raises(grpc.RpcError) as refused:
         client.Feedback(model=NAME, ids=["a", "b"], labels=[1.0])
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

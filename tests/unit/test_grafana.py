@@ -15,6 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import ServerProcess
 from tritonclient.grpc import InferenceServerClient, InferInput
 
+from penstock import Engine
+from penstock.serve.monitor_metrics import monitor_metrics
+
 DASHBOARD = Path(__file__).parents[2] / "examples" / "grafana" / "penstock.json"
 COLUMNS = 24
 _DRIFT = {"model", "version", "feature", "statistic"}
@@ -62,6 +65,13 @@ def exist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         for sample in family.samples:
             labels.setdefault(sample.name, set()).update(sample.labels)
     return labels
+
+
+def test_metrics_of_monitoring_are_what_the_collector_gives(tmp_path: Path) -> None:
+    with Engine(tmp_path) as engine:
+        families = list(monitor_metrics(engine))
+    given = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    assert MONITORING.keys() <= given
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:

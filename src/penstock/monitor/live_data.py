@@ -6,7 +6,7 @@ Read first: rules/rules.py and rules/checks.py.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from penstock.monitor.alerts.alert import Finding
@@ -60,9 +60,15 @@ class LiveData:
         self._seen = now
         return found
 
-    def judge(self, before: collections.deque[DoorCounts], after: DoorCounts, level: float) -> list[Finding]:
+    def judge(
+        self, before: collections.deque[DoorCounts], after: DoorCounts, level: float, min_effect: float
+    ) -> list[Finding]:
         """Return what went wrong, tested against earlier windows at a level."""
-        return data_findings(list(before), after, level=level, expected=self._expected)
+        return data_findings(list(before), after, level=level, min_effect=min_effect, expected=self._expected)
+
+    def broken(self) -> Mapping[tuple[str, str], int]:
+        """Return how many rows broke which rule since the version was loaded, by column and rule."""
+        return {} if self._rules is None else self._rules.total().broken
 
 
 def door_history() -> collections.deque[DoorCounts]:

@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -28,7 +28,8 @@ from penstock.monitor.live_data import door_history
 from penstock.monitor.live_quality import LiveQuality, QualityReport
 from penstock.monitor.log import LogStatus, PredictionLog
 from penstock.monitor.observer import Follower, Observer
-from penstock.monitor.places import tensor_columns
+from penstock.monitor.places import column_names, tensor_columns
+from penstock.monitor.profile import Profile
 from penstock.monitor.report.report import DriftReport
 from penstock.monitor.snapshot import Snapshot
 from penstock.monitor.status import MonitorStatus
@@ -39,7 +40,6 @@ from penstock.monitor.windows import Windows
 if TYPE_CHECKING:
     from penstock.engine.statistics import PipelineStatistics
     from penstock.monitor.feedback import FeedbackStatus, JoinResult
-    from penstock.monitor.profile import Profile
 
 __all__ = ["Monitor"]
 
@@ -106,19 +106,21 @@ class Monitor:
         self._quality: LiveQuality | None = None
         self._doors = door_history()
         self._history: History | None = None
-        self._history_is_read = directory is None
+        self._past_is_read = False
         if directory is not None:
             history = self._history = History(directory, model, granularity=_granularity(settings))
             left = self._attempt("history", history.load_open) or []
             self._left = {saved.version: saved for saved in left}
-        self._attempt("log", self._open_log)
         self._attempt("quality", lambda: self._open_quality(directory))
 
-    def _open_log(self) -> None:
-        if self.settings.log is not None:
-            feedback = self.settings.feedback
-            prediction = "" if feedback is None else feedback.prediction
-            self._log = PredictionLog(self.settings.log, self.model, prediction=prediction)
+    def _open_log(self, baseline: Baseline | None, signature: Signature) -> PredictionLog | None:
+        """Return the log; its columns are named after the first version."""
+        settings = self.settings
+        if self._log is None and settings.log is not None:
+            prediction = "" if settings.feedback is None else settings.feedback.prediction
+            names = {} if baseline is None else column_names(baseline.profile.features, signature)
+            self._log = PredictionLog(settings.log, self.model, prediction=prediction, names=names)
+        return self._log
 
     def _open_quality(self, directory: Path | None) -> None:
         settings = self.settings
@@ -126,8 +128,6 @@ class Monitor:
             return
         state = None if directory is None else directory / self.model / "labels.json"
         self._quality = LiveQuality(settings.feedback, state, window_s=settings.window_s)
-        if settings.log is not None:
-            self._quality.rebuild(Path(settings.log.directory) / self.model)
 
     # -- the engine's side -----------------------------------------------------------------------
 
@@ -143,8 +143,9 @@ class Monitor:
         """
         now_s = time.time() if now_s is None else now_s
         followers: dict[str, Follower] = {}
-        if self._log is not None:
-            followers["log"] = self._log.follower(version)
+        log = self._attempt("log", lambda: self._open_log(baseline, signature))
+        if log is not None:
+            followers["log"] = log.follower(version)
         if self._quality is not None:
             outputs = tuple(name for spec in signature.outputs for name in tensor_columns(spec))
             known = None if baseline is None else baseline.quality
@@ -198,12 +199,9 @@ class Monitor:
 
     def tick(self, now_s: float) -> None:
         """Look at what was counted since the last look; never raises."""
-        history = self._history
-        if history is not None and not self._history_is_read:
-            self._history_is_read = True
-            before = self._attempt("history", lambda: history.load(self.settings.keep_windows))
-            with self._lock:
-                self._closed.extendleft(reversed(before or []))
+        if not self._past_is_read:
+            self._past_is_read = True
+            self._attempt("history", self._read_past)
         with self._lock:
             if self._quality is not None:
                 quality = self._quality
@@ -233,6 +231,16 @@ class Monitor:
             if self._log is not None:
                 self._log.close()
 
+    def _read_past(self) -> None:
+        """Take in what an earlier process left, which may take seconds; nobody waits for it."""
+        log, quality, history = self.settings.log, self._quality, self._history
+        if log is not None and quality is not None:
+            quality.rebuild(Path(log.directory) / self.model)
+        if history is not None:
+            before = history.load(self.settings.keep_windows)
+            with self._lock:
+                self._closed.extendleft(reversed(before))
+
     def _look(self, track: Track, now_s: float) -> None:
         if track.learn() and track.version == self._active:
             self._begin_alarms(track, now_s)
@@ -249,6 +257,8 @@ class Monitor:
             self._report(self._attempt("alarms", lambda: alarms.step(delta, now_s)) or [])
         for window in track.windows.add(delta, now_s):
             self._close(track, window, now_s)
+        if track.version == self._active:
+            self._attempt("data", lambda: self._judge_silence(track, now_s))
 
     def _close(self, track: Track, window: Window, now_s: float) -> None:
         """Compare a window that closed, keep it, and say what alarms."""
@@ -285,15 +295,35 @@ class Monitor:
             "multivariate", lambda: track.joint_findings(window, alarms.level(window, "multivariate"))
         )
         messages = alarms.judge(window, closed.reports, joint or [], now_s=now_s)
-        level = alarms.level(window, "data")
-        found = self._attempt("data", lambda: track.data_findings(window, self._doors, level))
-        messages += alarms.report("data", found or [], now_s, source="requests", window=window)
+        messages += self._judge_requests(alarms, track, window, now_s)
         if self._quality is not None:
             quality, level = self._quality, alarms.level(window, "performance")
             worse = self._attempt("quality", lambda: quality.judge(window, level))
             if worse is not None:
                 messages += alarms.report("performance", worse, now_s, source="labels", window=window)
         return messages + alarms.report("operation", self._lost(now_s), now_s, source="monitor")
+
+    def _judge_requests(self, alarms: Alarms, track: Track, window: Window, now_s: float) -> list[Alert]:
+        level = alarms.level(window, "data")
+        found = self._attempt("data", lambda: track.data_findings(window, self._doors, level))
+        return alarms.report("data", found or [], now_s, source="requests", window=window)
+
+    def _judge_silence(self, track: Track, now_s: float) -> None:
+        """Judge what came in the time of a window in which no row was answered."""
+        alarms, layout = self._alarms, track.layout
+        if alarms is None or layout is None or now_s - track.judged_s < self.settings.window_s:
+            return
+        opened = track.windows.open
+        if opened is not None:
+            return
+        span = Window(
+            model=self.model,
+            version=track.version,
+            begin_s=track.judged_s,
+            end_s=now_s,
+            profile=Profile((), 0),
+        )
+        self._report(self._judge_requests(alarms, track, span, now_s))
 
     def _lost(self, now_s: float) -> list[Finding]:
         """Return what the monitor itself lost since the last window."""
@@ -483,6 +513,11 @@ class Monitor:
                 return self._quality.join(ids, labels, times_s, time.time() if now_s is None else now_s)
             except ValueError as error:
                 raise SignatureError(str(error)) from None
+
+    def broken_rules(self) -> dict[int, Mapping[tuple[str, str], int]]:
+        """Return how many rows broke which rule, by version, then by column and rule."""
+        with self._lock:
+            return {track.version: track.broken_rules() for track in self._tracks}
 
     def feedback_status(self) -> FeedbackStatus | None:
         """Return how labels fared; None where they are not joined."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from penstock.bundle.signature import TensorSpec
+from penstock.bundle.signature import Signature, TensorSpec
 from penstock.monitor.profile import FeatureProfile
 
-__all__ = ["Place", "places", "tensor_columns"]
+__all__ = ["Place", "column_names", "places", "tensor_columns"]
 
 _MOST_COLUMNS: Final = 4096
 
@@ -86,3 +86,25 @@ def places(
         if place is not None and place.text == (feature.kind == "categorical"):
             placed[feature.name] = place
     return placed
+
+
+def column_names(layout: Sequence[FeatureProfile], signature: Signature) -> dict[str, tuple[str, ...]]:
+    """Return the features that the columns of each input are, in their order; of matrices that are all named.
+
+    Examples
+    --------
+    >>> from penstock.monitor import Baseline
+    >>> layout = Baseline.fit({"age": [1.0, 2.0], "height": [1.0, 2.0]}).profile.features
+    >>> inputs, outputs = (TensorSpec("x", "FP32", (-1, 2)),), (TensorSpec("y", "FP32", (-1,)),)
+    >>> column_names(layout, Signature(inputs, outputs, batched=True))
+    {'x': ('age', 'height')}
+    """
+    found: dict[str, dict[int, str]] = {}
+    for name, place in places(layout, signature.inputs, signature.outputs).items():
+        if place.side == "input":
+            found.setdefault(place.tensor, {})[place.column] = name
+    return {
+        spec.name: tuple(found[spec.name][index] for index in range(spec.shape[1]))
+        for spec in signature.inputs
+        if len(spec.shape) == 2 and len(found.get(spec.name, ())) == spec.shape[1] > 1
+    }

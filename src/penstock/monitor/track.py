@@ -80,6 +80,7 @@ class Track:
         self.model = model
         self.version = version
         self.released = False
+        self.judged_s = now_s
         self.rows = 0
         self.baseline = baseline
         self.windows = Windows(
@@ -166,12 +167,17 @@ class Track:
             if p_value <= level and check.effect >= self._settings.min_effect
         ]
 
+    def broken_rules(self) -> Mapping[tuple[str, str], int]:
+        """Return how many rows broke which rule since the version was loaded, by column and rule."""
+        return self._data.broken()
+
     def data_findings(self, window: Window, before: deque[DoorCounts], level: float) -> list[Finding]:
         """Return what is wrong with what came in a window, and keep its counts with those before."""
+        self.judged_s = window.end_s
         found = self._data.close(window)
         if found is None:
             return []
-        findings = self._data.judge(before, found, level)
+        findings = self._data.judge(before, found, level, self._settings.min_effect)
         before.append(found)
         return findings
 

@@ -26,10 +26,8 @@ _DRIFT = ("model", "version", "feature", "statistic")
 
 
 def monitor_metrics(engine: Engine) -> Iterator[Metric]:
-    """Yield every family of every monitor; none where nothing is monitored."""
+    """Yield every family of every monitor."""
     monitors = engine.monitors()
-    if not monitors:
-        return
     yield from _rows(monitors)
     yield from _drift(monitors)
     yield from _alerts(monitors)
@@ -45,13 +43,21 @@ def _rows(monitors: dict[str, Monitor]) -> Iterator[Metric]:
     failures = CounterMetricFamily(
         "penstock_monitor_failures", "What failed in the monitoring, by part.", labels=("model", "part")
     )
+    broken = CounterMetricFamily(
+        "penstock_rule_broken_rows",
+        "Rows that were answered and break a rule.",
+        labels=("model", "version", "column", "rule"),
+    )
     for model, monitor in sorted(monitors.items()):
         status = monitor.status()
+        for version, cells in sorted(monitor.broken_rules().items()):
+            for (column, rule), count in sorted(cells.items()):
+                broken.add_metric((model, str(version), column, rule), count)
         for version, count in sorted(status.rows.items()):
             rows.add_metric((model, str(version)), count)
         for part, count in sorted(status.failures.items()):
             failures.add_metric((model, part), count)
-    yield from (rows, failures)
+    yield from (rows, failures, broken)
 
 
 def _drift(monitors: dict[str, Monitor]) -> Iterator[Metric]:
@@ -150,7 +156,8 @@ def _sinks(engine: Engine) -> Iterator[Metric]:
         "penstock_sink_dropped", "Alerts given up: too many waited, or for too long.", labels=("sink",)
     )
     waiting = GaugeMetricFamily("penstock_sink_waiting", "Alerts that wait.", labels=("sink",))
-    for name, status in sorted(engine.monitoring.dispatcher.status().items()):
+    found = engine.monitoring.dispatcher.status() if engine.monitors() else {}
+    for name, status in sorted(found.items()):
         sent.add_metric((name,), status.sent)
         dropped.add_metric((name,), status.dropped)
         waiting.add_metric((name,), status.waiting)

@@ -190,7 +190,7 @@ def test_a_page_over_time_has_every_part(over_time: DriftReport) -> None:
     worst = [one["n"] for one in data].index(HOSTILE)
     assert "3" in time["f"][worst]["h"][7:]
     assert {"accuracy", "auc", "brier"} == set(time["q"])
-    for words in ("All features together", "Quality: y by p", "Did quality drop", "windows by t alarm"):
+    for words in ("All features together", "Quality: y by p", "Did quality drop", "windows of t alarm"):
         assert words in text
     assert "onerror" not in {name for _, attributes in Elements(text).found for name in attributes}
     assert not re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text)

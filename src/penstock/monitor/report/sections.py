@@ -93,9 +93,9 @@ def _metric(metric: Metric | None) -> str:
 
 def _windows(windows: Timeline) -> str:
     alarming = sum(bool(span.alarms) for span in windows.spans)
-    by = f" by {html.escape(windows.by)}" if windows.by else ""
+    by = f" of {html.escape(windows.by)}" if windows.by else ""
     return (
-        f"<section class=block><h2>{alarming} of {len(windows)} windows{by} alarm; each compared with the "
+        f"<section class=block><h2>{alarming} of {len(windows)} windows{by} alarm, each compared with the "
         "reference</h2><div class=heat id=heat tabindex=0><canvas role=img aria-label="
         f'"Alarms of {len(windows)} windows by feature"></canvas></div>'
         "<p class=tip id=tip role=status>Point at a cell; higher is a larger effect.</p></section>"
