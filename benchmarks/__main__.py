@@ -12,6 +12,7 @@ from benchmarks import (
     bench_detectors,
     bench_memory,
     bench_monitor,
+    bench_monitored_serving,
     bench_score,
     bench_serving,
     bench_transform,
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         bench_transform.main(quick),
         bench_score.main(quick),
         bench_monitor.main(quick),
+        bench_monitored_serving.main(quick),
         bench_detectors.main(quick),
     ]
     return 1 if any(codes) else 0

@@ -48,7 +48,7 @@ QUIET = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "WHYLOGS_NO_ANAL
 """Without these, NannyML tells its makers of every call, and waits for the network."""
 
 EVIDENTLY = Environment("evidently", ("evidently==0.7.23", "numpy==2.4.6", "pandas==2.3.3"))
-NANNYML = Environment("nannyml", ("nannyml==0.13.1", "numpy==2.4.6", "pandas==3.1.1"))
+NANNYML = Environment("nannyml", ("nannyml==0.13.1", "numpy==2.4.6", "pandas==3.1.1", "statsmodels==0.15.0"))
 WHYLOGS = Environment("whylogs", ("whylogs[viz]==1.6.4", "numpy==2.4.6", "pandas==2.3.3", "setuptools<81"))
 
 
@@ -118,14 +118,19 @@ class Turns:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            assert self._process.stderr is not None
-            raise RuntimeError(f"{self._process.args}: {self._process.stderr.read()[-2000:]}")
+            raise EOFError(f"{self._process.args} ended")
         return dict(json.loads(line))
 
 
 @contextmanager
 def running(side: Side, python: str, folder: Path) -> Iterator[Turns]:
-    """Start a side; it measures only when asked to."""
+    """Start a side; it measures only when asked to.
+
+    Raises
+    ------
+    MissingError
+        When it does not start, with the last line that it says.
+    """
     source = os.pathsep.join([str(ROOT), *([str(ROOT / "src")] if side.environment is None else [])])
     command = [python, "-m", f"benchmarks.peers.{side.script}", str(folder), *side.arguments]
     with (
@@ -141,7 +146,12 @@ def running(side: Side, python: str, folder: Path) -> Iterator[Turns]:
         ) as process,
     ):
         try:
-            yield Turns(process)
+            try:
+                turns = Turns(process)
+            except EOFError:
+                log.seek(0)
+                raise MissingError((log.read().strip() or "ended").splitlines()[-1]) from None
+            yield turns
         finally:
             process.kill()
 
@@ -174,11 +184,11 @@ def time_sides(quick: bool, rounds: int) -> tuple[list[Timing], dict[str, str]]:
         for side in SIDES_COMPARED:
             try:
                 python = side.python(create=not quick)
+                sides[side] = stack.enter_context(running(side, python, folder))
             except MissingError as error:
                 missing[side.label] = str(error)
-                continue
-            sides[side] = stack.enter_context(running(side, python, folder))
-            versions[side], turns[side] = sides[side].version, []
+            else:
+                versions[side], turns[side] = sides[side].version, []
         for _ in range(rounds):
             for side, one in sides.items():
                 turns[side].append(one.take())

@@ -91,7 +91,7 @@ class Windows:
         """What the next window has so far; None where it has no row."""
         return self._window(self._seen_s, self._complete)
 
-    def add(self, delta: Profile, now_s: float) -> list[Window]:
+    def add(self, delta: Profile, now_s: float, *, by_rows: bool = True) -> list[Window]:
         """Count a pane.
 
         Parameters
@@ -101,6 +101,8 @@ class Windows:
         now_s : float
             Seconds since the epoch. A clock that was set back by less than a window stands still until it has
             caught up; by more, the open window closes and another begins.
+        by_rows : bool, default True
+            Whether a window with enough rows may close now.
 
         Returns
         -------
@@ -122,7 +124,7 @@ class Windows:
             self._profile = delta if self._profile is None else self._profile.merge(delta)
         self._seen_s = now_s
         closed += self._advance(now_s)
-        if self._window_rows is not None and self._rows >= self._window_rows:
+        if by_rows and self._window_rows is not None and self._rows >= self._window_rows:
             closed += self._close(now_s, now_s, self._complete)
         return closed
 
