@@ -102,7 +102,7 @@ def run(options: Options, names: Mapping[str, str]) -> list[Cost]:
 
     figures = ("throughput", "p99_us", "cpu_us")
     return [
-        Cost(name, *(median(name, figure) for figure in figures), *(ratio(name, figure) for figure in figures))
+        Cost(name, *(median(name, one) for one in figures), *(ratio(name, one) for one in figures))
         for name in names
     ]
 
@@ -130,7 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
         ]
         for cost in costs
     ]
-    table = Table(*header, title=f"{FEATURES} features, {SHAPE[0]}×{SHAPE[1]}, at most {LIMIT:.0%} either way")
+    load = f"{SHAPE[0]}×{SHAPE[1]}"
+    table = Table(*header, title=f"{FEATURES} features, {load}, at most {LIMIT:.0%} either way")
     for row in cells:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 140).print(describe_machine(), table)
