@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import (
     bench_detectors,
+    bench_drift,
     bench_memory,
     bench_monitor,
     bench_monitored_serving,
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         bench_monitor.main(quick),
         bench_monitored_serving.main(quick),
         bench_detectors.main(quick),
+        bench_drift.main(quick),
     ]
     return 1 if any(codes) else 0
 

@@ -90,8 +90,10 @@ class Timing:
     side: Side
     version: str
     whole_s: float
+    cpu_s: float
     prepared_s: float | None
     ratio: float
+    cpu_ratio: float
     prepared_ratio: float | None
 
     @property
@@ -200,14 +202,14 @@ def time_sides(quick: bool, rounds: int) -> tuple[list[Timing], dict[str, str]]:
 def timing_of(
     side: Side, version: str, turns: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]
 ) -> Timing:
-    def median(key: str) -> tuple[float, float]:
-        ratios = [one[key] / own[key] for one, own in zip(turns, ours, strict=True)]
-        return statistics.median(one[key] for one in turns), statistics.median(ratios)
+    def median(key: str, part: int = 0) -> tuple[float, float]:
+        times = [(one[key][part], own[key][part]) for one, own in zip(turns, ours, strict=True)]
+        return statistics.median(one for one, _ in times), statistics.median(one / own for one, own in times)
 
-    whole_s, ratio = median("whole_s")
-    prepared = turns[0]["prepared_s"] is not None
-    prepared_s, prepared_ratio = median("prepared_s") if prepared else (None, None)
-    return Timing(side, version, whole_s, prepared_s, ratio, prepared_ratio)
+    whole_s, ratio = median("whole")
+    cpu_s, cpu_ratio = median("whole", 1)
+    prepared_s, prepared_ratio = median("prepared") if turns[0]["prepared"] else (None, None)
+    return Timing(side, version, whole_s, cpu_s, prepared_s, ratio, cpu_ratio, prepared_ratio)
 
 
 COMMAND = """
@@ -288,17 +290,19 @@ def cells_of(timings: Sequence[Timing], missing: Mapping[str, str]) -> list[list
         [
             f"{timing.side.label} {timing.version}",
             f"{timing.whole_s * 1e3:,.1f}",
+            f"{timing.cpu_s * 1e3:,.1f}",
             "" if timing.prepared_s is None else f"{timing.prepared_s * 1e3:,.1f}",
             f"{timing.ratio:,.1f}×",
+            f"{timing.cpu_ratio:,.1f}×",
             "" if timing.prepared_ratio is None else f"{timing.prepared_ratio:,.1f}×",
             f"{timing.side.limit:.0f}× {timing.verdict}" if timing.side.limit else "",
         ]
         for timing in timings
     ]
-    return rows + [[label, reason, "", "", "", ""] for label, reason in missing.items()]
+    return rows + [[label, reason, *[""] * (len(SPEED) - 2)] for label, reason in missing.items()]
 
 
-SPEED = ["", "both samples ms", "reference prepared ms", "ratio", "ratio, prepared", "at least"]
+SPEED = ["", "both samples ms", "of CPU", "reference prepared ms", "ratio", "of CPU", "prepared", "at least"]
 MEMORY = ["rows a side", "s", "million values/s", "peak MB", "over the first", "at most 10 %"]
 
 

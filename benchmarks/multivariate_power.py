@@ -2,7 +2,8 @@
 
     python benchmarks/multivariate_power.py [--repeats 30]
 
-Normal features, two of which hang together; current rows in which they do so less. Each by itself is as before.
+Normal features, two of which hang together; current rows in which they do so less, while each by itself is
+as before.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=30)
     repeats = parser.parse_args().repeats
-    print("| features | rows | correlation 0.8 → | principal components | classifier |\n|---|---|---|---|---|")
+    print("| features | rows | correlation 0.8 → | principal components | classifier |")
+    print("|---|---|---|---|---|")
     for features in (5, 30):
         reference = columns(np.random.default_rng(0), REFERENCE_ROWS, features, BEFORE)
         baseline = Baseline.fit(reference, multivariate=True)

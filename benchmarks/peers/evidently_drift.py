@@ -9,7 +9,7 @@ import pandas as pd
 from evidently import Report
 from evidently.presets import DataDriftPreset
 
-from benchmarks.peers.turns import Measure, seconds, serve
+from benchmarks.peers.turns import Measure, cost, serve
 
 
 def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
@@ -20,10 +20,10 @@ def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
         snapshots[:] = [Report([DataDriftPreset()]).run(current, reference)]
 
     def measure() -> dict[str, object]:
-        whole_s = seconds(run)
+        whole = cost(run)
         found = [one for one in snapshots[0].dict()["metrics"] if "column" in one["config"]]
         moved = [one["config"]["column"] for one in found if one["value"] >= one["config"]["threshold"]]
-        return {"whole_s": whole_s, "prepared_s": None, "moved": moved}
+        return {"whole": whole, "prepared": None, "moved": moved}
 
     return measure
 

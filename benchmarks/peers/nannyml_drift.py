@@ -8,7 +8,7 @@ import warnings
 import nannyml
 import pandas as pd
 
-from benchmarks.peers.turns import Measure, seconds, serve
+from benchmarks.peers.turns import Measure, cost, serve
 
 
 def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
@@ -23,11 +23,11 @@ def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
     fitted = fit()
 
     def measure() -> dict[str, object]:
-        whole_s = seconds(lambda: fit().calculate(current))
-        prepared_s = seconds(lambda: fitted.calculate(current))
+        whole = cost(lambda: fit().calculate(current))
+        prepared = cost(lambda: fitted.calculate(current))
         chunks = fitted.calculate(current).filter(period="analysis").to_df()
         moved = [name for name in names if chunks[(name, methods[0], "alert")].mean() > 0.5]
-        return {"whole_s": whole_s, "prepared_s": prepared_s, "moved": moved}
+        return {"whole": whole, "prepared": prepared, "moved": moved}
 
     return measure
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 import penstock as ps
-from benchmarks.peers.turns import Measure, seconds, serve
+from benchmarks.peers.turns import Measure, cost, serve
 
 
 def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
@@ -19,10 +19,10 @@ def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
     baseline = ps.Baseline.fit(before, threads=threads)
 
     def measure() -> dict[str, object]:
-        whole_s = seconds(lambda: ps.drift(before, after, threads=threads))
-        prepared_s = seconds(lambda: ps.drift(baseline, after, threads=threads))
+        whole = cost(lambda: ps.drift(before, after, threads=threads))
+        prepared = cost(lambda: ps.drift(baseline, after, threads=threads))
         moved = [feature.name for feature in ps.drift(baseline, after).alarms]
-        return {"whole_s": whole_s, "prepared_s": prepared_s, "moved": moved}
+        return {"whole": whole, "prepared": prepared, "moved": moved}
 
     return measure
 

@@ -14,24 +14,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["COLUMNS", "SIDES", "Measure", "seconds", "serve"]
+__all__ = ["COLUMNS", "SIDES", "Measure", "cost", "serve"]
 
 COLUMNS = 20
 SIDES = ("reference", "current")
 AT_LEAST_S = 0.3
 
+Cost = tuple[float, float]
+"""Seconds on the clock, and of CPU in all threads of the process."""
+
 Measure = Callable[[], dict[str, Any]]
-"""Returns ``whole_s``, ``prepared_s`` (None where no reference can be prepared) and the names that moved."""
+"""Returns the cost of ``whole``, of ``prepared`` (None where no reference can be) and the names that moved."""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the median time of some work; what is quick is repeated for a third of a second."""
-    times: list[float] = []
-    while sum(times) < AT_LEAST_S:
-        began_s = time.perf_counter()
+def cost(work: Callable[[], object]) -> Cost:
+    """Return the medians of some work; what is quick is repeated for a third of a second."""
+    times: list[Cost] = []
+    while sum(clock_s for clock_s, _ in times) < AT_LEAST_S:
+        began_s, cpu_s = time.perf_counter(), time.process_time()
         work()
-        times.append(time.perf_counter() - began_s)
-    return statistics.median(times)
+        times.append((time.perf_counter() - began_s, time.process_time() - cpu_s))
+    clock, cpu = (statistics.median(column) for column in zip(*times, strict=True))
+    return clock, cpu
 
 
 def serve(version: str, make: Callable[[pd.DataFrame, pd.DataFrame], Measure]) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import whylogs
 from whylogs.viz.drift.column_drift_algorithms import calculate_drift_scores
 
-from benchmarks.peers.turns import Measure, seconds, serve
+from benchmarks.peers.turns import Measure, cost, serve
 
 
 def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
@@ -21,10 +21,10 @@ def make(reference: pd.DataFrame, current: pd.DataFrame) -> Measure:
         return calculate_drift_scores(target_view=after, reference_view=of, with_thresholds=True)
 
     def measure() -> dict[str, object]:
-        whole_s = seconds(lambda: scores(whylogs.log(reference).view()))
-        prepared_s = seconds(lambda: scores(before))
+        whole = cost(lambda: scores(whylogs.log(reference).view()))
+        prepared = cost(lambda: scores(before))
         moved = [name for name, one in scores(before).items() if one["drift_category"] == "DRIFT"]
-        return {"whole_s": whole_s, "prepared_s": prepared_s, "moved": moved}
+        return {"whole": whole, "prepared": prepared, "moved": moved}
 
     return measure
 

@@ -22,8 +22,9 @@ from penstock.monitor.comparisons import compare
 from penstock.monitor.profile import FeatureProfile, Profile
 from penstock.monitor.window import Window
 
-# PENSTOCK_THOROUGH=1: a quarter of an hour.
+# PENSTOCK_THOROUGH=1: half an hour.
 THOROUGH = os.environ.get("PENSTOCK_THOROUGH") == "1"
+pytestmark = pytest.mark.timeout(1800 if THOROUGH else 120)
 START = 1_700_000_000.0
 
 

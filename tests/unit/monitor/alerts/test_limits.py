@@ -15,6 +15,7 @@ from penstock.monitor.alerts.sequential import Detectors
 from penstock.monitor.alerts.streams import Streams
 
 THOROUGH = os.environ.get("PENSTOCK_THOROUGH") == "1"
+pytestmark = pytest.mark.timeout(1800 if THOROUGH else 120)
 
 
 @pytest.mark.parametrize("rows", [20, 500, 100_000])
