@@ -181,6 +181,12 @@ def test_quality_guide_runs_as_written(reader: Reader) -> None:
     assert "\nauc: 0.732 → 0.5" in printed
 
 
+def test_multivariate_guide_runs_as_written(reader: Reader) -> None:
+    (printed,) = reader.follow("docs/multivariate.md")
+    ((_, text),) = blocks("docs/multivariate.md", "text")
+    assert printed == text
+
+
 def test_alarms_guide_runs_as_written(reader: Reader) -> None:
     (printed,) = reader.follow("docs/alarms.md")
     assert printed == "74 1 of 1 feature moved: age (mean 40.05 → 41.8 (+0.18 σ))\n"

@@ -113,7 +113,7 @@ def drift(
     baseline = _baseline(reference, chosen, left, label=label, prediction=prediction, joint=multivariate)
     found = _names_in([*current])
     compared = _compared(baseline, found, chosen, left)
-    wanted = _wanted(baseline, time, window, multivariate, label)
+    wanted = _wanted(baseline, found, time, window, multivariate, label)
     target = baseline.quality.target.columns if baseline.quality is not None else ()
     read = [*compared, *extra, *(name for name in target if name in found)]
     report = compare_files(
@@ -160,7 +160,9 @@ def _names(entries: list[str] | None) -> list[str]:
     return [name for names in entries or [] for name in names.split(",") if name]
 
 
-def _wanted(baseline: Baseline, time: str, window: str, multivariate: bool, label: str) -> Any:
+def _wanted(
+    baseline: Baseline, found: Sequence[str], time: str, window: str, multivariate: bool, label: str
+) -> Any:
     from penstock.monitor.offline import Wanted
     from penstock.monitor.timeline import Cut
 
@@ -172,7 +174,14 @@ def _wanted(baseline: Baseline, time: str, window: str, multivariate: bool, labe
             "this one knows of no such label"
         )
     cut = Cut.parse(window or "1d") if time or window else None
-    return Wanted(cut=cut, time=time, multivariate=multivariate, quality=baseline.quality is not None)
+    target = None if baseline.quality is None else baseline.quality.target
+    return Wanted(
+        cut=cut,
+        time=time,
+        multivariate=multivariate,
+        quality=target is not None and set(target.prediction) <= set(found),
+        labelled=target is not None and target.label in found,
+    )
 
 
 def _baseline(

@@ -37,17 +37,20 @@ class Wanted:
         All features together; the baseline has to have that part.
     quality : bool
         Realised and estimated, as far as the baseline knows a target and the data have its columns.
+    labelled : bool
+        Whether the data have labels: without them quality is estimated, and cannot alarm.
     """
 
     cut: Cut | None = None
     time: str = ""
     multivariate: bool = False
     quality: bool = False
+    labelled: bool = True
 
     @property
     def parts(self) -> int:
         """How many parts share the promise: the features, and whatever else can alarm."""
-        return 1 + (self.cut is not None) + self.multivariate + self.quality
+        return 1 + (self.cut is not None) + self.multivariate + (self.quality and self.labelled)
 
 
 def compare_files(
@@ -163,7 +166,7 @@ def _notes(report: DriftReport, wanted: Wanted, passed: _Pass) -> Iterator[str]:
 
     parts = ["each feature"]
     parts += ["all features together"] if wanted.multivariate else []
-    parts += ["quality"] if wanted.quality else []
+    parts += ["quality"] if wanted.quality and wanted.labelled else []
     parts += ["windows"] if wanted.cut is not None else []
     if wanted.parts > 1 and not report.thresholds:
         yield (

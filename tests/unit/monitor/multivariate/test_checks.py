@@ -169,6 +169,7 @@ def _null(kind: str, random: np.random.Generator, rows: int) -> dict[str, Any]:
     return {name: [f"k{one}" for one in random.integers(0, 500, rows)] for name in "ab"}
 
 
+@pytest.mark.timeout(1800 if THOROUGH else 120)
 @pytest.mark.parametrize("kind", ["normal", "heavy", "discrete", "rare", "500 levels"])
 def test_the_level_is_kept_when_nothing_moved(kind: str) -> None:
     """References and windows drawn anew each time; few and small ones unless asked for more."""
