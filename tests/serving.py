@@ -62,7 +62,7 @@ class ServerProcess:
     def __init__(self, repository: Path, front: str, **settings: Any) -> None:
         """Start and wait until ready.
 
-        ``settings`` are keys of ``[server]``, but for ``models``, which holds ``[models.*]``, and ``monitor``.
+        ``settings`` are keys of ``[server]``, but ``models`` holds ``[models.*]`` and ``monitor`` that.
         """
         models, monitor = settings.pop("models", {}), settings.pop("monitor", {})
         server = {"repository": str(repository), "front": front, "grpc": "127.0.0.1:0", "http": "127.0.0.1:0"}

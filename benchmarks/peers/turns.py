@@ -24,7 +24,7 @@ Cost = tuple[float, float]
 """Seconds on the clock, and of CPU in all threads of the process."""
 
 Measure = Callable[[], dict[str, Any]]
-"""Returns the cost of ``whole``, of ``prepared`` (None where no reference can be) and the names that moved."""
+"""Returns the cost of ``whole``, of ``prepared`` or None where no reference can be, and what ``moved``."""
 
 
 def cost(work: Callable[[], object]) -> Cost:

@@ -31,8 +31,9 @@ def run_demo(*arguments: str, folder: Path) -> subprocess.Popen[str]:
 def test_quick_demo(front: str, tmp_path: Path) -> None:
     process = run_demo("--front", front, "--json", folder=tmp_path)
     out, err = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, err
     report = json.loads(out)
+    assert report["problems"] == []
+    assert process.returncode == 0, err
     assert report["front"] == front
     assert report["versions"] == [1, 2]
     assert report["problems"] == []

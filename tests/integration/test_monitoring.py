@@ -118,7 +118,8 @@ def test_report_watch_and_metrics(
         send(process, rows_of(3000, 2, shift=1.0))
         counted(process, 4500)
         wait_until(lambda: any(event.WhichOneof("event") == "alert" for event in events), what="an alert")
-        wait_until(lambda: sum(event.window.rows for event in events) >= 4000, what="the closed windows")
+        # Less than 1000 rows may be left in the open window.
+        wait_until(lambda: sum(event.window.rows for event in events) > 3500, what="the closed windows")
     finally:
         stream.cancel()
         reader.join()

@@ -28,6 +28,7 @@ __all__ = [
     "read_config",
 ]
 
+
 class TlsConfig(Settings, frozen=True, kw_only=True):
     """Transport security of the gRPC port; paths of PEM files."""
 

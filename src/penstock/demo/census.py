@@ -37,7 +37,7 @@ CATEGORIES = (
 LABEL = "employed"
 RECODED = "SEX"
 """Column that comes with other codes in the last act."""
-YEARS_OLDER = 10
+YEARS_OLDER = 15
 UNSEEN = -1
 """Code of a category that was not there to learn."""
 
@@ -133,7 +133,7 @@ def read_year(table: pa.Table, transform: Transform) -> Year:
 
 
 def altered(table: pa.Table) -> pa.Table:
-    """Return people as a careless change upstream would send them: another code for sex, and 10 years older."""
+    """Return people as a careless change upstream would send them: sex in other codes, 15 years older."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -40,7 +40,6 @@ class Server:
                 samples[match[1], match[2] or ""] = float(match[3])
         return samples
 
-
     async def page(self, path: str) -> bytes:
         """GET a path of the HTTP port."""
         url = f"http://{self.http}{path}"

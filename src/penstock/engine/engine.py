@@ -18,6 +18,8 @@ from penstock.engine.failures import error_of
 from penstock.engine.future import InferenceFuture
 from penstock.engine.model import Model
 from penstock.engine.monitoring import Monitoring
+from penstock.engine.observer import Observer
+from penstock.engine.pipeline import Pipeline
 from penstock.engine.routing import RoutingTable
 from penstock.engine.session import Arrays
 from penstock.engine.statistics import LoadCounts, ModelStatus, PipelineStatistics, read_statistics
@@ -29,6 +31,7 @@ from penstock.errors import (
     PenstockError,
     SignatureError,
 )
+from penstock.imports import imported
 
 if TYPE_CHECKING:
     from penstock.monitor.monitor import Monitor
@@ -131,11 +134,14 @@ class Engine:
         while True:
             loaded = self._table.resolve(model, version)
             observer = loaded.observer
+            if observer is not None:
+                observer.enter()
             try:
                 names = loaded.signature.check_outputs(outputs)
-                if observer is not None and observer.checks:
-                    observer.check(*loaded.pipeline.to_inputs(columns))
-                answer = loaded.pipeline.score(columns)
+                if observer is None:
+                    answer = loaded.pipeline.score(columns)
+                else:
+                    answer = _observed(observer, loaded.pipeline, columns, ids)
             except SignatureError as error:
                 loaded.target.refuse(error.name, error.reason, answered=False)
                 raise
@@ -143,10 +149,9 @@ class Engine:
                 if self._is_current(loaded, model, version):
                     raise
                 continue  # swapped and closed between the look-up and the run
-            if observer is not None:
-                rows = len(next(iter(answer.values())))
-                named = None if ids is None else (ids, [1] * rows)
-                observer.observe(columns, answer, rows, named)
+            finally:
+                if observer is not None:
+                    observer.leave()
             return {name: answer[name] for name in names}
 
     def submit(
@@ -378,6 +383,7 @@ class Engine:
         with self._lock:
             self._closed = True
             models = list(self._models.values())
+        self._monitoring.ending()
         for model in models:
             model.close("the engine is closed")
         self._monitoring.close()
@@ -413,6 +419,27 @@ class Engine:
         with self._lock:
             listeners = list(self._listeners)
         _notify(listeners, changed)
+
+
+def _observed(observer: Observer, pipeline: Pipeline, columns: Any, ids: Sequence[str] | None) -> Arrays:
+    """Score columns and let the observer see them, as arrays where there is no transform to read them."""
+    arrow = imported("pyarrow")
+    if arrow is not None and isinstance(columns, arrow.RecordBatchReader):
+        columns = columns.read_all()  # it can be read once
+    if pipeline.transform is None:
+        columns, rows = pipeline.to_inputs(columns)
+        if observer.checks:
+            observer.check(columns, rows)
+        answer = pipeline.run(columns)
+    else:
+        if observer.checks:
+            observer.check(*pipeline.to_inputs(columns))
+        answer = pipeline.score(columns)
+        rows = len(next(iter(answer.values())))
+    if ids is not None and len(ids) != rows:
+        raise SignatureError(f"ids: expected {rows}, as there are rows, got {len(ids)}", reason="rows")
+    observer.observe(columns, answer, rows, None if ids is None else (ids, [1] * rows))
+    return answer
 
 
 def _native(table: RoutingTable) -> dict[str, Any]:

@@ -55,9 +55,12 @@ class Executor:
             del batch
 
     def _run(self, batch: Batch) -> None:
+        observer = None
         try:
             version = self._version_of(batch.key)
             pipeline, observer = version.pipeline, version.observer
+            if observer is not None:
+                observer.enter()
             columns = pipeline.inputs_of(batch)
             if observer is not None and observer.checks:
                 observer.check(columns, batch.rows)
@@ -74,6 +77,9 @@ class Executor:
                 batch.fail(INVALID_ARGUMENT, str(error))
             else:
                 batch.fail(INTERNAL, "inference failed", f"{type(error).__name__}: {error}")
-            return
-        if observer is not None:
-            observer.observe(columns, outputs, batch.rows, ids)
+        else:
+            if observer is not None:
+                observer.observe(columns, outputs, batch.rows, ids)
+        finally:
+            if observer is not None:
+                observer.leave()

@@ -57,7 +57,7 @@ class Monitoring:
         self._thread: threading.Thread | None = None
         self._listeners: list[Callable[[Event], None]] = []
         self._wake = threading.Event()
-        self._closing = False
+        self._ending = self._closing = False
 
     # -- the engine's side -----------------------------------------------------------------------
 
@@ -90,6 +90,8 @@ class Monitoring:
 
     def release(self, observer: object) -> None:
         """Take note that a version has answered its last request."""
+        if self._ending:
+            return  # its window stays open, and goes on in the next process
         for monitor in self.monitors().values():
             monitor.release(observer)
 
@@ -98,6 +100,10 @@ class Monitoring:
         if self._dispatcher is not None:
             firing = (alert for monitor in self.monitors().values() for alert in monitor.firing())
             self._dispatcher.retain({alert.id for alert in firing})
+
+    def ending(self) -> None:
+        """Take note that the engine closes: windows are not closed for it."""
+        self._ending = True
 
     def close(self) -> None:
         """Look once more, save what outlives the process, and let alerts go out for a moment."""
@@ -214,4 +220,7 @@ class Monitoring:
             for monitor in self.monitors().values():
                 if self._closing:
                     return
-                monitor.tick(time.time())
+                try:
+                    monitor.tick(time.time())
+                except Exception:
+                    _log.exception("monitoring of %s failed", monitor.model)

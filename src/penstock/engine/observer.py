@@ -35,6 +35,12 @@ class Observer(Protocol):
             When a rule refuses a value; the request is answered INVALID_ARGUMENT.
         """
 
+    def enter(self) -> None:
+        """Take note that rows are about to be scored which :meth:`observe` may be told of."""
+
+    def leave(self) -> None:
+        """Take note that :meth:`observe` was told, or will not be; once for each :meth:`enter`."""
+
     def observe(
         self,
         columns: Any,
@@ -65,7 +71,10 @@ class Watcher(Protocol):
         """Take note that requests which name no version go to this one from here on."""
 
     def release(self, observer: Observer) -> None:
-        """Take note that a version has answered its last request."""
+        """Take note that a version has answered its last request; whoever entered may still observe."""
+
+    def ending(self) -> None:
+        """Take note that the engine closes: what is released from here on goes on in the next process."""
 
     def close(self) -> None:
         """Save what is to be saved, and end."""

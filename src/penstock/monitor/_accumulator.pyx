@@ -162,7 +162,9 @@ cdef int _view_of_array(cnp.ndarray array, int64_t number, ColumnView* view) exc
     cdef int dimensions = cnp.PyArray_NDIM(array)
     cdef int64_t width = cnp.PyArray_DIM(array, 1) if dimensions == 2 else 1
     if dimensions not in (1, 2) or number < 0 or number >= width or not cnp.PyArray_ISBEHAVED_RO(array):
-        raise SignatureError(f"expected an aligned array with a column {number}, got shape {(<object>array).shape}")
+        raise SignatureError(
+            f"expected an aligned array with a column {number}, got shape {(<object>array).shape}"
+        )
     view.layout = _layout_of_type(cnp.PyArray_TYPE(array))
     view.length = cnp.PyArray_DIM(array, 0)
     view.stride = cnp.PyArray_STRIDE(array, 0)

@@ -42,6 +42,8 @@ _LEAST_LABELS: Final = 100
 """Labels that are judged together at least; fewer wait for the next window."""
 
 _KEPT_WINDOWS: Final = 500
+_KEPT_VERSIONS: Final = 100
+"""Versions whose quality is remembered, those that were loaded last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +125,23 @@ class LiveQuality:
         self, version: int, known: BaselineQuality | None, outputs: tuple[str, ...]
     ) -> FeedbackFollower:
         """Return what takes in the rows of one version."""
+        self._known.pop(version, None)
         self._known[version], self._outputs[version] = known, outputs
+        while len(self._known) > _KEPT_VERSIONS:
+            self._forget(next(iter(self._known)))
         return self._feedback.follower(version)
+
+    def _forget(self, version: int) -> None:
+        held: tuple[dict[int, Any], ...] = (
+            self._known,
+            self._outputs,
+            self._targets,
+            self._all,
+            self._recent,
+            self._recent_since_s,
+        )
+        for one in held:
+            one.pop(version, None)
 
     def rebuild(self, log: Path) -> int:
         """Take in what a prediction log holds; return the rows."""

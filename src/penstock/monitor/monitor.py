@@ -103,7 +103,9 @@ class Monitor:
         self._fired: collections.Counter[str] = collections.Counter()
         self._left: dict[int, OpenWindow] = {}
         self._alarms_left = b""
-        self._lost_rows = 0
+        self._lost_seen: collections.Counter[str] = collections.Counter()
+        self._lost_before: collections.Counter[str] = collections.Counter()
+        self._lost_s: float | None = None
         self._log: PredictionLog | None = None
         self._quality: LiveQuality | None = None
         self._doors = door_history()
@@ -152,7 +154,8 @@ class Monitor:
         if self._quality is not None:
             outputs = tuple(name for spec in signature.outputs for name in tensor_columns(spec))
             known = None if baseline is None else baseline.quality
-            followers["quality"] = self._quality.follower(version, known, outputs)
+            with self._lock:
+                followers["quality"] = self._quality.follower(version, known, outputs)
         track = Track(
             self.model,
             version,
@@ -178,19 +181,24 @@ class Monitor:
             track = self._track(version)
             if track is not None:
                 self._attempt("alarms", lambda: self._begin_alarms(track, now_s))
+            elif (alarms := self._alarms) is not None:  # it is not monitored
+                self._attempt("alarms", lambda: self._report(alarms.restart(version, None, now_s)))
 
     def _begin_alarms(self, track: Track, now_s: float) -> None:
         layout = track.layout
         baseline = None if layout is None else Baseline(layout)
         if self._alarms is not None:
             self._report(self._alarms.restart(track.version, baseline, now_s))
-        elif self._alarms_left:
-            left, self._alarms_left = self._alarms_left, b""
-            self._alarms = Alarms.from_bytes(left, self.settings, baseline, version=track.version)
         else:
-            self._alarms = Alarms(self.model, self.settings, baseline, version=track.version, now_s=now_s)
+            left, self._alarms_left = self._alarms_left, b""
+            alarms = self._attempt("alarms", lambda: self._alarms_of(left, baseline, track)) if left else None
+            fresh = Alarms(self.model, self.settings, baseline, version=track.version, now_s=now_s)
+            self._alarms = alarms or fresh
         if baseline is not None:
             self._report(self._alarms.step(baseline.profiler().profile(), now_s))  # its time begins here
+
+    def _alarms_of(self, left: bytes, baseline: Baseline | None, track: Track) -> Alarms:
+        return Alarms.from_bytes(left, self.settings, baseline, version=track.version)
 
     def release(self, observer: object) -> None:
         """Take note that a version has answered its last request; its window closes at the next look."""
@@ -209,26 +217,27 @@ class Monitor:
             if self._quality is not None:
                 quality = self._quality
                 self._attempt("quality", lambda: quality.tick(now_s))
-            for version in list(self._left):
+            for version in list(self._left) if self._active is not None else ():
                 self._attempt("history", lambda version=version: self._abandon(version))  # type: ignore[misc]
             for track in list(self._tracks):
+                over = track.released and not track.observer.busy  # before the look, which then sees all
                 self._attempt("windows", lambda track=track: self._look(track, now_s))  # type: ignore[misc]
-                if track.released:
+                if over:
                     self._tracks.remove(track)
-                    last = track.windows.close(now_s)
-                    if last is not None:
-                        self._close(track, last, now_s)
+                    self._attempt("windows", lambda track=track: self._end_track(track, now_s))  # type: ignore[misc]
+            self._attempt("alarms", lambda: self._judge_losses(now_s))
 
     def close(self, now_s: float) -> None:
         """Look once more and save the open windows, or close them where nothing is kept."""
+        self._past_is_read = True  # nobody asks for it any more
         self.tick(now_s)
         with self._lock:
             if self._history is None:
                 for track in self._tracks:
-                    last = track.windows.close(now_s)
-                    if last is not None:
-                        self._close(track, last, now_s)
+                    self._attempt("windows", lambda track=track: self._end_track(track, now_s))  # type: ignore[misc]
             else:
+                for track in self._tracks:
+                    self._attempt("history", lambda track=track: self._save(track))  # type: ignore[misc]
                 self._history.close()
             self._tracks.clear()
             if self._log is not None:
@@ -241,8 +250,11 @@ class Monitor:
             quality.rebuild(Path(log.directory) / self.model)
         if history is not None:
             before = history.load(self.settings.keep_windows)
+            known = {_moment(closed.window) for closed in before}
             with self._lock:
-                self._closed.extendleft(reversed(before))
+                since = [closed for closed in self._closed if _moment(closed.window) not in known]
+                self._closed.clear()
+                self._closed.extend([*before, *since])
 
     def _look(self, track: Track, now_s: float) -> None:
         if track.learn() and track.version == self._active:
@@ -253,6 +265,22 @@ class Monitor:
         self._count(track, delta, now_s)
         if delta.rows:
             self._attempt("history", lambda: self._save(track))
+
+    def _end_track(self, track: Track, now_s: float) -> None:
+        """Close the window of a version that answers no more, and forget what was saved of it."""
+        self._failures.update(track.observer.failures)
+        last = track.windows.close(now_s)
+        if last is not None:
+            self._close(track, last, now_s)
+        self._attempt("history", lambda: self._drop(track))
+
+    def _drop(self, track: Track) -> None:
+        if self._history is None or self._track(track.version) not in (None, track):
+            return  # it was loaded again, and saves for itself
+        if track.version == self._active:
+            self._save(track)  # the state of the alarms
+        else:
+            self._history.drop_open(track.version)
 
     def _count(self, track: Track, delta: Profile, now_s: float) -> None:
         alarms = self._alarms
@@ -306,7 +334,7 @@ class Monitor:
             worse = self._attempt("quality", lambda: quality.judge(window, level))
             if worse is not None:
                 messages += alarms.report("performance", worse, now_s, source="labels", window=window)
-        return messages + alarms.report("operation", self._lost(now_s), now_s, source="monitor")
+        return messages
 
     def _judge_requests(self, alarms: Alarms, track: Track, window: Window, now_s: float) -> list[Alert]:
         level = alarms.level(window, "data")
@@ -330,26 +358,55 @@ class Monitor:
         )
         self._report(self._judge_requests(alarms, track, span, now_s))
 
-    def _lost(self, now_s: float) -> list[Finding]:
-        """Return what the monitor itself lost since the last window."""
-        status = None if self._log is None else self._log.status()
-        dropped = 0 if status is None else status.dropped_rows
-        lost, self._lost_rows = dropped - self._lost_rows, dropped
-        if status is None or lost <= 0:
-            return []
-        why = f": {status.last_error}" if status.last_error else ""
-        return [
-            Finding(
-                subject="prediction log",
-                check="lost rows",
-                compared_with="rule",
-                reason=f"{lost:,} rows were not logged{why}",
-                effect=math.nan,
-                evidence=math.nan,
-                since_s=now_s,
-                severity="medium",
-            )
-        ]
+    def _judge_losses(self, now_s: float) -> None:
+        """Alarm at once what the monitor itself lost; all is well when a window's time passes without."""
+        alarms = self._alarms
+        if alarms is None:
+            return
+        lost = self._lost()
+        if self._lost_s is None:
+            self._lost_s = now_s
+        if any(count > self._lost_seen[subject] for subject, (count, _) in lost.items()):
+            self._lost_seen |= {subject: count for subject, (count, _) in lost.items()}
+            self._lost_s = now_s
+            found = [
+                Finding(
+                    subject=subject,
+                    check="losses",
+                    compared_with="rule",
+                    reason=reason,
+                    effect=math.nan,
+                    evidence=math.nan,
+                    since_s=now_s,
+                    severity="medium",
+                )
+                for subject, (count, reason) in lost.items()
+                if count > self._lost_before[subject]
+            ]
+            self._report(alarms.report("operation", found, now_s, source="monitor"))
+        elif not self._lost_s <= now_s < self._lost_s + self.settings.window_s:
+            self._lost_s = now_s
+            self._lost_before = self._lost_seen.copy()
+            self._report(alarms.report("operation", (), now_s, source="monitor"))
+
+    def _lost(self) -> dict[str, tuple[int, str]]:
+        """Return what was lost since the start, by part: how often, and in words."""
+        failures = collections.Counter(self._failures)
+        for track in self._tracks:
+            failures.update(track.observer.failures)
+        found = {
+            part: (count, f"failures since the start: {count:,}; the first is in the log")
+            for part, count in failures.items()
+        }
+        log = self.log_status()
+        if log is not None:
+            why = f": {log.last_error}" if log.last_error else ""
+            found["prediction log"] = (log.dropped_rows, f"{log.dropped_rows:,} rows were not logged{why}")
+        labels = self.feedback_status()
+        if labels is not None:
+            count = labels.dropped_rows
+            found["labels"] = (count, f"{count:,} answers were not kept; their labels will be unknown")
+        return found
 
     def _report(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
@@ -388,7 +445,7 @@ class Monitor:
             self._history.append(window, {})
 
     def _save(self, track: Track) -> None:
-        if self._history is not None:
+        if self._history is not None and self._track(track.version) in (None, track):
             active = self._alarms is not None and track.version == self._active
             extra = self._alarms.to_bytes() if active and self._alarms is not None else b""
             self._history.save_open(track.version, track.windows.open, extra)
@@ -399,13 +456,14 @@ class Monitor:
         """Return the state of the monitor."""
         with self._lock:
             baseline = self.baseline()
-            failures = collections.Counter(self._failures)
+            failures, rows = collections.Counter(self._failures), collections.Counter[int]()
             for track in self._tracks:
                 failures.update(track.observer.failures)
+                rows[track.version] += track.rows
             return MonitorStatus(
                 model=self.model,
                 version=self._active,
-                rows={track.version: track.rows for track in self._tracks},
+                rows=dict(rows),
                 baseline_rows=0 if baseline is None else baseline.profile.rows,
                 learning_rows=self._learning_rows(),
                 windows=len(self._closed),
@@ -630,6 +688,10 @@ class Monitor:
             if self._failures[part] == 1:
                 _log.error("monitoring of %s failed in its %s", self.model, part, exc_info=error)
             return None
+
+
+def _moment(window: Window) -> tuple[int, float, float]:
+    return window.version, window.begin_s, window.end_s
 
 
 def _granularity(settings: ModelMonitorConfig) -> str:

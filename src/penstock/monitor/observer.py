@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from penstock.bundle.signature import Signature
 from penstock.errors import SignatureError
-from penstock.monitor.places import Place, places
+from penstock.monitor.places import Place, places, tensor_columns
 from penstock.monitor.profile import Profile
 from penstock.monitor.profiler import Profiler
 from penstock.transform._columns import Binder
@@ -82,6 +83,8 @@ class Observer:
         self._full_rows = full_rows
         self._on_full = on_full
         self._rows = 0
+        self._entered = 0
+        self._entering = threading.Lock()
         self._counter = None if layout is None else _Counter(layout, signature)
 
     def start(self, layout: Profile) -> None:
@@ -97,6 +100,21 @@ class Observer:
         """Refuse columns where a rule says so; raises SignatureError."""
         if self._check is not None:
             self._check(columns, rows)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody has entered who has not left."""
+        return self._entered > 0
+
+    def enter(self) -> None:
+        """Take note that rows may come."""
+        with self._entering:
+            self._entered += 1
+
+    def leave(self) -> None:
+        """Take note that the rows came, or will not."""
+        with self._entering:
+            self._entered -= 1
 
     def observe(
         self, columns: Any, outputs: Mapping[str, np.ndarray[Any, Any]], rows: int, ids: Ids | None = None
@@ -143,6 +161,9 @@ class _Counter:
         self.profiler = Profiler(layout, names=list(found))
         self.empty = self.profiler.profile()
         self._places = found
+        widths = [max(len(tensor_columns(spec)), 1) for spec in signature.inputs]
+        firsts = np.cumsum([0, *widths[:-1]]).tolist()
+        self._firsts = {spec.name: first for spec, first in zip(signature.inputs, firsts, strict=True)}
         numeric = [(place.side, place.tensor) for place in found.values() if not place.text]
         self._tensors = list(dict.fromkeys(numeric))
         self._texts = {name: place for name, place in found.items() if place.text}
@@ -179,7 +200,7 @@ class _Counter:
             if place.side == "output":
                 found[name] = _column_of(outputs[place.tensor], place)
             elif isinstance(columns, np.ndarray):
-                found[name] = columns[:, list(self._places).index(name)]
+                found[name] = columns[:, self._firsts[place.tensor] + place.column]
             else:
                 found[name] = columns[name]
         self.profiler.update(found)

@@ -174,7 +174,7 @@ class Track:
     def data_findings(self, window: Window, before: deque[DoorCounts], level: float) -> list[Finding]:
         """Return what is wrong with what came in a window, and keep its counts with those before."""
         self.judged_s = window.end_s
-        found = self._data.close(window)
+        found = None if self.released else self._data.close(window)  # its counters may be another's
         if found is None:
             return []
         findings = self._data.judge(before, found, level, self._settings.min_effect)

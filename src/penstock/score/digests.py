@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from penstock.score.unit import InputFile
 
 __all__ = ["Digests"]
 
-_PIECE_BYTES: Final = 2**20
+_PIECE_BYTES: Final = 2**18
 _NICE: Final = 10
 
 
@@ -41,7 +41,7 @@ class Digests:
         self._files = list(files)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-score-digests")
-        self._error: BaseException | None = None
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
         self.known: dict[str, str] = {}
 
     def start(self) -> None:
@@ -78,10 +78,10 @@ class Digests:
         digest = hashlib.sha256()
         with location.filesystem.open_input_file(location.path) as file:
             while not self._stop.is_set():
-                piece: Any = file.read(_PIECE_BYTES)
-                if not piece:
+                size = file.readinto(self._buffer)
+                if not size:
                     return digest.hexdigest()
-                digest.update(piece)
+                digest.update(self._buffer[:size])
         return None
 
 

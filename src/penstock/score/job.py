@@ -39,7 +39,7 @@ from penstock.score.manifest import (
 )
 from penstock.score.progress import Progress, Tally
 from penstock.score.report import Report
-from penstock.score.scorer import Scorer, default_batch_rows, open_model
+from penstock.score.scorer import Scorer, default_batch_rows, default_run_rows, open_model
 from penstock.score.source import Source, identify, inspect
 from penstock.score.unit import InputFile, Task
 from penstock.score.writer import COMPRESSIONS
@@ -88,6 +88,8 @@ def load_scorer(model: str | Path, version: int | None, options: Options) -> Sco
     rows = options.batch_rows or 2**16
     pipeline = Pipeline.load(bundle, options.device, max_batch_rows=rows, intra_op_threads=1, warm_rows=(1,))
     try:
+        if options.batch_rows is None and pipeline.device == "cpu":
+            pipeline.max_batch_rows = default_run_rows(pipeline.signature)
         return Scorer(pipeline, options.keep, options.columns, options.outputs)
     except BaseException:
         pipeline.close()

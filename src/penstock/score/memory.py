@@ -23,8 +23,9 @@ def settle_allocator() -> None:
     -----
     One arena: buffers are made by readers and freed by writers, and what is free in the arena of one
     thread is not used by another. With the system's allocator for Arrow too, as the command line sets it,
-    the peak was 225 to 245 MB for one million rows of 31 columns and 255 to 264 MB for fifty; with an
-    arena a thread it was 255 MB for one million and 354 MB for sixteen.
+    the peak was 202 to 204 MB for one million rows of 31 columns and 222 MB for fifty; with an arena a
+    thread it was 255 MB for one million and 354 MB for sixteen. With jemalloc for Arrow, which has several
+    arenas too, it was 173 to 210 MB for a small model, but 239 to 321 MB for a wider one.
 
     Kept blocks: the intermediate results of a model come from the allocator (:mod:`penstock.engine.session`
     says why), which hands blocks of this size back to the system and takes them again, page by page. A small

@@ -85,7 +85,8 @@ def score(
     compression : str, optional
         ``zstd`` where left out.
     batch_rows : int, optional
-        Rows of one run of the model; where left out, as many as keep its inputs within 1 MiB.
+        Rows that are handled together, in one run of the model. Where left out, as many as keep its inputs
+        within 1 MiB, run in slices that keep them within 256 KiB.
     unit_rows : int, optional
         Rows of one output file, 2**20 where left out; a row group is never split.
     threads : int, optional

@@ -25,7 +25,7 @@ from penstock.score.unit import InputFile, Unit
 __all__ = ["Format", "Reader", "Source", "identify", "inspect", "opened", "rebatched"]
 
 _ENDS_BYTES: Final = 64 * 2**10
-_BUFFER_BYTES: Final = 2**17
+_BUFFER_BYTES: Final = 2**16
 _REMOTE_BUFFER_BYTES: Final = 8 * 2**20
 _STREAM_START: Final = b"\xff\xff\xff\xff"
 _SUFFIXES: Final = {

@@ -69,15 +69,16 @@ class MonitoringService:
                 monitor.report, windows=request.windows or None, false_alarms=request.false_alarms or 0.01
             )
         )
+        status = await self._blocking(monitor.status)
         return _message("ReportResponse")(
             model=request.model,
-            version=monitor.status().version or 0,
+            version=status.version or 0,
             reference_rows=found.n_reference,
             current_rows=found.n_current,
             false_alarms=found.false_alarms,
             features=[_feature(feature) for feature in found.features],
             metrics=_metrics(await self._blocking(monitor.quality)),
-            firing=[_alert(alert) for alert in monitor.firing()],
+            firing=[_alert(alert) for alert in await self._blocking(monitor.firing)],
             notes=found.notes,
         )
 

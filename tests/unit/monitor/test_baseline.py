@@ -21,6 +21,7 @@ from penstock.monitor import baseline as module
 from penstock.monitor import categories
 from penstock.monitor.baseline import Baseline
 from penstock.monitor.edges import choose_edges
+from penstock.monitor.tables import tables_of
 
 
 @given(
@@ -224,3 +225,29 @@ def test_files(tmp_path: Path) -> None:
         Baseline.load(path)
     with pytest.raises(BundleError, match="cannot be read"):
         Baseline.load(tmp_path / "none")
+
+
+def test_choosing_edges_leaves_the_values_as_they_are() -> None:
+    values = np.random.default_rng(3).normal(size=1000)
+    values[::50] = np.nan
+    values[1::50] = -np.inf
+    before = values.copy()
+    edges = choose_edges(values, 16)
+    np.testing.assert_array_equal(values, before)
+    np.testing.assert_array_equal(edges, choose_edges(values[np.isfinite(values)], 16))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("holes", [False, True])
+def test_a_frame_is_the_table_that_arrow_makes_of_it(dtype: type, holes: bool) -> None:
+    random = np.random.default_rng(4)
+    frame = pd.DataFrame(random.normal(size=(300, 3)).astype(dtype), columns=["a", "b", "c"])
+    if holes:
+        frame.loc[::9, "b"] = np.nan
+    frame["i"], frame["s"] = random.integers(0, 9, 300), random.choice(["x", "y"], 300)
+    frame["n"] = pd.array([1.5, None, 2.5] * 100, "Float64")
+    frame = frame[["s", "a", "n", "b", "i", "c"]]
+    for data in (frame, frame.iloc[::2], frame[["a", "c"]], frame[["s"]]):
+        (found,) = tables_of(data)
+        assert found.equals(pa.Table.from_pandas(data, preserve_index=False))
+    assert Baseline.fit(frame).profile["b"].missing == (34 if holes else 0)

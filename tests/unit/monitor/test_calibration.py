@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from penstock.monitor.calibration import Check, checks, holm, noise
+from penstock.monitor.calibration import Check, checks, checks_of_each, holm, noise
 from penstock.monitor.calibration.beta import incomplete_beta, negative_binomial_tail
 from penstock.monitor.calibration.bridge import area_moments, square_weights
 from penstock.monitor.calibration.cells import EXPECTED, cells
@@ -150,6 +150,29 @@ def test_few_rows_are_not_tested() -> None:
     assert checks(reference, current_of(np.full(20, 1e6), reference)) != []
     few_values = current_of([*[math.nan] * 500, *[1e6] * 19], reference)
     assert set(by_name((reference, few_values))) == {"missing"}
+
+
+def test_many_features_at_once_give_what_each_gives_alone() -> None:
+    random = np.random.default_rng(9)
+    flat, reference = reference_of(np.ones(100)), reference_of(random.normal(size=1000))
+    pairs = [make(random) for _, make, _, _ in MOVES for _ in range(12)]
+    pairs += [(flat, flat), (reference, current_of(np.zeros(19), reference))]
+    pairs += [(reference, current_of([*[math.nan] * 50, 1.0], reference))]
+    found = checks_of_each(pairs)
+    assert len({len(one) for one in found}) > 2
+    for pair, together in zip(pairs, found, strict=True):
+        alone = checks(*pair)
+        assert [check.name for check in together] == [check.name for check in alone]
+        for first, second in zip(together, alone, strict=True):
+            assert (first.reason, first.effect) == (second.reason, second.effect)
+            assert first.p_value == pytest.approx(second.p_value, rel=1e-9)
+    assert checks_of_each([]) == []
+
+
+def test_weights_of_many_features_are_those_of_each() -> None:
+    pooled = np.random.default_rng(10).integers(0, 900, (7, 128))
+    for found, counts in zip(square_weights(pooled), pooled, strict=True):
+        assert found == pytest.approx(square_weights(counts), rel=1e-12)
 
 
 def test_what_cannot_fail_is_not_checked() -> None:

@@ -31,6 +31,7 @@ from penstock.monitor.statistics import (
     out_of_range,
     psi,
     statistics_of,
+    statistics_of_each,
     unseen,
     wasserstein,
 )
@@ -199,3 +200,24 @@ def test_profiles_on_other_bins_are_refused() -> None:
         psi(categories_of(["a"]), categories_of(["b"]))
     with pytest.raises(ConfigError, match="categorical"):
         psi(reference, categories_of(["a"]))
+
+
+def test_many_features_at_once_give_what_each_gives_alone() -> None:
+    """Of any numbers of bins, mixed, more than are put together, some without values."""
+    random = np.random.default_rng(8)
+    pairs = []
+    for index in range(150):
+        if index % 3 == 2:
+            names = [f"c{one}" for one in range(2 + index % 5)]
+            reference = categories_of(random.choice(names, 300).tolist())
+            pairs.append((reference, categories_of(random.choice(names, 90).tolist(), reference)))
+        else:
+            reference = reference_of(random.normal(size=400), 128 if index % 2 else 5 + index % 7)
+            values = random.normal(size=0 if index % 10 == 0 else 100)
+            pairs.append((reference, current_of(values, reference)))
+    found = statistics_of_each(pairs)
+    assert [list(one) for one in found] == [list(STATISTICS[reference.kind]) for reference, _ in pairs]
+    for pair, one in zip(pairs, found, strict=True):
+        alone = {name: statistic(*pair) for name, statistic in STATISTICS[pair[0].kind].items()}
+        assert one == pytest.approx(alone, rel=1e-12, abs=1e-15, nan_ok=True)
+    assert statistics_of_each([]) == []

@@ -61,6 +61,26 @@ class TestFormats:
         score(model, path, out, format=format, compression=compression, batch_rows=500)
         assert found(out, format) == expected(table)
 
+    def test_default_batches_run_in_slices(
+        self, tmp_path: Path, model: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("penstock.score.scorer._RUN_BYTES", 1)
+        table = make_table(20_000)
+        path = write(tmp_path / "in.parquet", table)
+        score(model, path, out)
+        assert found(out) == expected(table)
+
+    def test_ids_of_any_order_and_size(self, tmp_path: Path, model: Path, out: Path) -> None:
+        table = make_table(2_000)
+        wide = np.random.default_rng(3).integers(-(2**63), 2**63 - 1, len(table))
+        wide[:2] = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+        some = pa.array([None if number % 7 == 0 else number for number in range(len(table))], pa.int32())
+        table = table.append_column("wide", pa.array(wide)).append_column("a.b", some)
+        path = write(tmp_path / "in.parquet", table)
+        score(model, path, out, keep=["id", "wide", "a.b"])
+        kept = read_output(out).sort_by("id").select(["wide", "a.b"]).combine_chunks()
+        assert kept.equals(table.sort_by("id").select(["wide", "a.b"]).combine_chunks())
+
     def test_content_counts_more_than_the_name(self, tmp_path: Path, model: Path, out: Path) -> None:
         table = make_table(10)
         write(tmp_path / "a.parquet", table).rename(tmp_path / "a.arrow")

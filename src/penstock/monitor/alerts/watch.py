@@ -133,8 +133,10 @@ class Watch:
             return []
         named: list[int] = []
         sum_named = 0.0
-        for index in np.argsort(-won).tolist():
-            if sum_named >= _NAMED * self.threshold and won.sum() - sum_named < self.threshold:
+        order = np.argsort(-won)
+        left = np.cumsum(won[order][::-1])[::-1]  # from the small end: nothing is lost beside the large
+        for index, rest in zip(order.tolist(), left.tolist(), strict=True):
+            if sum_named >= _NAMED * self.threshold and rest < self.threshold:
                 break
             named.append(index)
             sum_named = float(won[named].sum())
