@@ -76,7 +76,7 @@ class Learner:
                 found = _plain(slot_columns(chunk, index, slot))
                 columns |= found
                 outputs += found if slot.output else ()
-            return Baseline.fit(pa.table(columns), prediction=outputs)
+            return Baseline.fit(pa.table(columns), prediction=outputs, threads=1)
 
 
 def _plain(columns: dict[str, Any]) -> dict[str, Any]:
