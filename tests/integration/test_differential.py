@@ -178,7 +178,8 @@ def test_generated_requests(sides: tuple[Side, Side]) -> None:
     run()
     print(dict(codes))
     assert codes["OK"] > EXAMPLES / 10, codes
-    assert set(codes) == EXPECTED, codes
+    # Whether a deadline of a microsecond passes before the request is read is up to the machine.
+    assert set(codes) | {"DEADLINE_EXCEEDED"} == EXPECTED, codes
     assert len(messages) > 30, sorted(messages)
     for side in sides:
         assert side.process.process.poll() is None
