@@ -116,6 +116,7 @@ def extensions() -> list[Extension]:
         extension("penstock.batching._policy", ["csrc/queue/policy.cc", "csrc/queue/cost_model.cc"]),
         extension("penstock.batching._queue", batching),
         extension("penstock.transform._columns", native("columns")),
+        extension("penstock.forest._forest", native("forest"), flags=ARITHMETIC),
         extension("penstock.transform._program", native("transform"), flags=ARITHMETIC),
         extension(
             "penstock.monitor._accumulator",
@@ -182,7 +183,7 @@ class Build(build_ext):
         from grpc_tools import protoc
 
         package = ROOT / "src" if self.inplace else Path(self.build_lib)
-        target = package / "penstock" / "serve" / "descriptors.binpb"
+        target = package / "penstock" / "descriptors.binpb"
         target.parent.mkdir(parents=True, exist_ok=True)
         sources = [str(path) for path in sorted((ROOT / "protos").rglob("*.proto"))]
         arguments = ["protoc", f"-I{ROOT / 'protos'}", "--include_imports", "--include_source_info"]

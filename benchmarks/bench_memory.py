@@ -30,7 +30,7 @@ from benchmarks.model import NAME, make_model, make_repository, make_rows
 from benchmarks.process import Server, StartError, running
 from benchmarks.traffic import INFER, expect_answers, make_requests
 from penstock.load import LoadReport, run_load
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
 FLAT = 0.03

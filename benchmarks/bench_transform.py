@@ -31,7 +31,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.model import NAME, OUTPUT, make_model
 from benchmarks.process import running
 from benchmarks.traffic import INFER, Traffic, expect_answers, oracle
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 SIZES = ((1, 500.0), (1_000, 50.0), (100_000, 10.0))
 """Rows, and how many times faster than scikit-learn the transform is to be on one thread."""

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 
 from benchmarks.model import INPUT, NAME, OUTPUT, make_rows
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 __all__ = ["INFER", "Traffic", "WrongAnswerError", "expect_answers", "make_requests", "oracle"]
 

@@ -28,7 +28,7 @@ from tritonclient.grpc import service_pb2
 
 import penstock
 from penstock.monitor.history import History
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 Start = Callable[..., ServerProcess]
 NAME = "several"

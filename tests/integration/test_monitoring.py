@@ -16,7 +16,7 @@ import tritonclient.grpc as triton
 from serving import ServerProcess, wait_until
 
 import penstock
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 Start = Callable[..., ServerProcess]
 NAME = "affine"

@@ -63,7 +63,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_what_it_needs(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     pages = ("penstock/serve/dashboard/page/page.html", "penstock/monitor/report/drawing.js")
-    native = ("penstock/serve/_front", "penstock/batching/_queue", "penstock/serve/descriptors.binpb")
+    native = ("penstock/serve/_front", "penstock/batching/_queue", "penstock/descriptors.binpb")
     for part in (*pages, *native):
         assert any(name.startswith(part) for name in names), part
     for part in ("penstock/py.typed", "licenses/LICENSE", "licenses/licenses/nghttp2.txt", ".parquet"):

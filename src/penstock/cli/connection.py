@@ -90,7 +90,7 @@ class Connection:
         """
         import grpc
 
-        from penstock.serve.protos import SERVICE, message_class
+        from penstock.protos import SERVICE, message_class
 
         description = SERVICE.methods_by_name[method]
         invoke = self._channel.unary_unary(

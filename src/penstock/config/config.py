@@ -70,6 +70,8 @@ class ServerConfig(Settings, frozen=True, kw_only=True):
     drain_timeout_s: PositiveReal = 30.0
     intra_op_threads: NonNegative = 0
     """Threads that one run of a model may use; 0 is one a core."""
+    compile_trees: bool = True
+    """Run ensembles of small trees with kernels of our own, whose answers agree with ONNX Runtime's."""
     triton_status_codes: bool = False
     """Answer a full queue and a passed deadline with UNAVAILABLE, as Triton does."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

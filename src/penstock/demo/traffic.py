@@ -16,7 +16,7 @@ import numpy as np
 from penstock.demo.census import Year
 from penstock.demo.training import OUTPUT
 from penstock.errors import BundleError
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 __all__ = ["INFER", "Client", "Job", "Tally", "encode_request"]
 

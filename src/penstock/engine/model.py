@@ -61,6 +61,7 @@ class Model:
         self._repository = repository
         self._config = config.model(name)
         self._intra_op_threads = config.server.intra_op_threads
+        self._compile_trees = config.server.compile_trees
         self._drain_timeout_s = config.server.drain_timeout_s
         self._publish = publish
         self._watcher = watcher
@@ -255,6 +256,7 @@ class Model:
                 self._config.device,
                 self._config.max_batch_rows,
                 self._intra_op_threads,
+                compile_trees=self._compile_trees,
             )
             with self._lock:
                 if self._deployment is None:

@@ -91,6 +91,7 @@ class Pipeline:
         max_batch_rows: int = _DEFAULT_MAX_BATCH_ROWS,
         intra_op_threads: int = 0,
         warm_rows: Sequence[int] | None = None,
+        compile_trees: bool = True,
     ) -> Pipeline:
         """Make a bundle ready to serve; blocking, in any thread.
 
@@ -106,6 +107,8 @@ class Pipeline:
             See :func:`~penstock.engine.session.open_session`.
         warm_rows : sequence of int, optional
             Batch sizes to warm; 1, 2, 4, … max_batch_rows where left out.
+        compile_trees : bool
+            See :func:`~penstock.engine.session.open_session`.
 
         Raises
         ------
@@ -119,7 +122,7 @@ class Pipeline:
             raise ValueError(f"expected max_batch_rows of at least 1, got {max_batch_rows}")
         bundle.verify()
         golden = bundle.golden()
-        session = open_session(bundle.graph_path, device, intra_op_threads)
+        session = open_session(bundle.graph_path, device, intra_op_threads, compile_trees)
         try:
             feed = _feed(bundle, session)
             signature = _agreed(bundle, session, feed)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.signature import Signature, TensorSpec
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 __all__ = ["INFER_PATH", "encode_request", "random_inputs", "signature_of", "slices"]
 

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from penstock.bundle.repository import parse_version
 from penstock.bundle.signature import Signature, TensorSpec, datatype_of, format_shape, quoted
 from penstock.errors import InferenceError, ModelNotFoundError, ModelNotReadyError, SignatureError
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 __all__ = ["Catalog", "InferCall", "decode", "encode", "parse", "requested_version"]
 

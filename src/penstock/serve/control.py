@@ -19,9 +19,10 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 
+from penstock import protos
 from penstock.config import Config, LimitsConfig
 from penstock.errors import ConfigError, UnsupportedError
-from penstock.serve import protos, reflection
+from penstock.serve import reflection
 from penstock.serve.call import Call
 from penstock.serve.codec import parse
 from penstock.serve.health import HealthService

@@ -25,10 +25,10 @@ from penstock.errors import (
     SignatureError,
     UnsupportedError,
 )
+from penstock.protos import message_class
 from penstock.serve import codec, logs
 from penstock.serve.call import Call, ShutdownError, until
 from penstock.serve.metadata import model_config, model_metadata, model_statistics
-from penstock.serve.protos import message_class
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine

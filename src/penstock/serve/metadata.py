@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.signature import Signature, TensorSpec
 from penstock.config import ModelConfig
-from penstock.serve.protos import POOL, message_class
+from penstock.protos import POOL, message_class
 
 if TYPE_CHECKING:
     from penstock.engine.statistics import Histogram, PipelineStatistics

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from penstock.errors import SignatureError
+from penstock.protos import message_class
 from penstock.serve.call import Call, ShutdownError
-from penstock.serve.protos import message_class
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine

@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from penstock.serve import protos
+from penstock import protos
 from penstock.serve.call import Call, until
 from penstock.serve.codec import parse
 

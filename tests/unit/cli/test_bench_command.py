@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from penstock.cli.main import main
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 
 class Models(grpc.GenericRpcHandler):

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.bundle.signature import DATATYPES, Signature, TensorSpec
 from penstock.load.infer import encode_request, random_inputs, signature_of, slices
-from penstock.serve.protos import message_class
+from penstock.protos import message_class
 
 Y = TensorSpec("y", "FP32", (-1,))
 

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from penstock.serve import protos
+from penstock import protos
 from penstock.serve.inference import REFUSED
 
 PUBLISHED = service_pb2.DESCRIPTOR.pool

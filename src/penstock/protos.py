@@ -20,7 +20,7 @@ def _load_pool() -> Any:
         data = resources.files(__package__).joinpath("descriptors.binpb").read_bytes()
     except FileNotFoundError:
         raise ImportError(
-            "penstock/serve/descriptors.binpb is missing: the package was not built. "
+            "penstock/descriptors.binpb is missing: the package was not built. "
             "Install it (pip install .), or build it in place (pip install -e .)."
         ) from None
     pool = descriptor_pool.DescriptorPool()
