@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,69 @@ def affine_of(x: np.ndarray[Any, Any], *, outputs: int = 2, bias: float = 0.0) -
     """What `affine` answers."""
     weights = np.outer(np.arange(1, x.shape[1] + 1), np.arange(1, outputs + 1))
     return (x.astype("f8") @ weights + bias).astype("f4")
+
+
+def forest(path: Path, ensemble: Mapping[str, Any], *, features: int = 4, dim: Dim = "rows") -> Path:
+    """An ensemble of trees, of these attributes of the operator; a label comes before the scores."""
+    classifier = "classlabels_int64s" in ensemble
+    outputs = [tensor("label", "INT64", [dim])] if classifier else []
+    outputs.append(tensor("scores", "FP32", [dim, None]))
+    node = helper.make_node(
+        "TreeEnsembleClassifier" if classifier else "TreeEnsembleRegressor",
+        ["x"],
+        [output.name for output in outputs],
+        domain="ai.onnx.ml",
+        **ensemble,
+    )
+    graph = helper.make_graph([node], "forest", [tensor("x", "FP32", [dim, features])], outputs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def random_trees(
+    random: np.random.Generator,
+    *,
+    trees: int = 5,
+    leaves: int = 12,
+    features: int = 4,
+    targets: int = 1,
+    modes: Sequence[str] = ("BRANCH_LEQ",),
+    missing: bool = False,
+) -> dict[str, Any]:
+    """Attributes of a regressor whose trees have so many leaves at most; values are multiples of 1/64."""
+    nodes: list[dict[str, Any]] = []
+    votes: list[tuple[int, int, int, float]] = []
+    for tree in range(trees):
+        own: list[dict[str, Any]] = [{"mode": "LEAF"}]
+        for _ in range(random.integers(0, leaves)):
+            at = random.choice([i for i, node in enumerate(own) if node["mode"] == "LEAF"])
+            own[at] = {"mode": random.choice(modes), "true": len(own), "false": len(own) + 1}
+            own += [{"mode": "LEAF"}, {"mode": "LEAF"}]
+        for number, node in enumerate(own):
+            nodes.append({"tree": tree, "node": number, "true": 0, "false": 0} | node)
+            if node["mode"] == "LEAF":
+                for target in range(targets):
+                    votes.append((tree, number, target, int(random.integers(-64, 64)) / 64))
+    inner = [node["mode"] != "LEAF" for node in nodes]
+    made = {
+        "n_targets": targets,
+        "nodes_treeids": [node["tree"] for node in nodes],
+        "nodes_nodeids": [node["node"] for node in nodes],
+        "nodes_modes": [node["mode"] for node in nodes],
+        "nodes_featureids": [int(random.integers(0, features)) if is_inner else 0 for is_inner in inner],
+        "nodes_values": [float(random.integers(-8, 8)) / 4 if is_inner else 0.0 for is_inner in inner],
+        "nodes_truenodeids": [node["true"] for node in nodes],
+        "nodes_falsenodeids": [node["false"] for node in nodes],
+        "target_treeids": [vote[0] for vote in votes],
+        "target_nodeids": [vote[1] for vote in votes],
+        "target_ids": [vote[2] for vote in votes],
+        "target_weights": [vote[3] for vote in votes],
+    }
+    if missing:
+        made["nodes_missing_value_tracks_true"] = random.integers(0, 2, len(nodes)).tolist()
+    return made
 
 
 def identity(path: Path, *, datatype: str = "FP32", shape: Sequence[Dim] = ("rows", 3)) -> Path:

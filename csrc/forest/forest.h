@@ -30,7 +30,7 @@ struct ForestNodes {
   std::vector<int32_t> false_child;
   std::vector<int32_t> feature;
   std::vector<float> threshold;
-  std::vector<uint8_t> test;            // NodeTest
+  std::vector<uint8_t> test;             // NodeTest
   std::vector<uint8_t> missing_is_true;  // NaN goes to the true branch
   // Votes of leaf i: vote_target and vote_value from first_vote[i] up to first_vote[i + 1]; n + 1 of them.
   std::vector<int64_t> first_vote;
@@ -51,7 +51,8 @@ struct ForestOutput {
   Link link = Link::kNone;
   float divisor = 1;        // of the sums, before the base is added
   std::vector<float> base;  // a number a target, or none
-  // Of the classes: two for one target, where the second is above `cut`; else the target with the largest sum.
+  // Of the classes: two for one target, where the second is above `cut`; else the target with the largest
+  // sum.
   std::vector<int64_t> labels;
   float cut = 0;
 };
@@ -84,10 +85,12 @@ struct ForestLayout {
 // `columns` is a block of kBlockRows rows, column after column; `sums` of the same shape, a column a target,
 // cleared. Rows beyond `rows` are computed or not. Both are aligned to 64 bytes.
 template <typename Word>
-using ForestKernel = void (*)(const ForestLayout<Word>& forest, const float* columns, int64_t rows, float* sums);
+using ForestKernel = void (*)(const ForestLayout<Word>& forest, const float* columns, int64_t rows,
+                              float* sums);
 
 // By name: "avx512", "avx2", or "none", which runs everywhere and is the reference of the others; null is the
-// best. Null where this processor has no such kernel; by the best one is meant one that is faster than walking.
+// best. Null where this processor has no such kernel; by the best one is meant one that is faster than
+// walking.
 template <typename Word>
 ForestKernel<Word> find_forest_kernel(const char* name);
 
@@ -101,6 +104,7 @@ class Forest {
   int32_t columns() const { return columns_; }
   // Values a row that scores() writes.
   int32_t width() const { return width_; }
+  bool has_labels() const { return !output_.labels.empty(); }
 
   // `x` are rows of `row_values` floats, at least columns(). `labels` may be null; else it takes one a row,
   // and the output has labels. Throws std::bad_alloc only.

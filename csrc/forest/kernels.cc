@@ -59,8 +59,7 @@ inline __attribute__((always_inline)) void strike_all(const ForestLayout<Word>& 
       strike(forest, tree.end[2], tree.end[3], x, words,
              [](const Floats& a, float b, Truths* held) { *held = (a == b) | (a != a); });
       for (uint32_t table = tree.first_table; table < tree.end_table; ++table) {
-        const float* values =
-            forest.values.data() + static_cast<size_t>(table) * ForestLayout<Word>::kLeaves;
+        const float* values = forest.values.data() + static_cast<size_t>(table) * ForestLayout<Word>::kLeaves;
         float* sum = sums + forest.target[table] * kBlockRows + first;
         for (int v = 0; v < kVectors; ++v) {
           for (int row = 0; row < kRows; ++row) sum[v * kRows + row] += values[first_leaf(words[v][row])];

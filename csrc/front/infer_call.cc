@@ -18,6 +18,10 @@ void Mailbox::wake() {
 }
 
 void Mailbox::post(InferCall* call) {
+  if (owner_.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
+    own_.push_back(call);
+    return;
+  }
   bool first = false;
   {
     std::lock_guard<std::mutex> guard(mutex_);
@@ -31,12 +35,19 @@ void Mailbox::post(InferCall* call) {
   if (first) wake();
 }
 
-std::vector<InferCall*> Mailbox::take() {
+std::vector<InferCall*> Mailbox::take(bool woken) {
+  std::vector<InferCall*> taken;
+  taken.swap(own_);
+  if (!woken) return taken;
   uint64_t count;
   [[maybe_unused]] const auto got = ::read(wake_fd_, &count, sizeof count);
-  std::vector<InferCall*> taken;
   std::lock_guard<std::mutex> guard(mutex_);
-  taken.swap(answered_);
+  if (taken.empty()) {
+    taken.swap(answered_);
+  } else {
+    taken.insert(taken.end(), answered_.begin(), answered_.end());
+    answered_.clear();
+  }
   return taken;
 }
 
@@ -47,6 +58,10 @@ void Mailbox::close() {
     closed_ = true;
     left.swap(answered_);
   }
+  // Only the owner closes, and it posts nothing any more.
+  left.insert(left.end(), own_.begin(), own_.end());
+  own_.clear();
+  owner_.store({}, std::memory_order_relaxed);
   for (InferCall* call : left) delete call;
 }
 

@@ -2,10 +2,12 @@
 #ifndef PENSTOCK_FRONT_INFER_CALL_H_
 #define PENSTOCK_FRONT_INFER_CALL_H_
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "queue/request.h"
@@ -21,16 +23,22 @@ class Mailbox {
   Mailbox();
   ~Mailbox();
 
+  // Makes the calling thread the loop's. What it posts itself wakes nobody: it looks.
+  void own() { owner_ = std::this_thread::get_id(); }
+
   // Any thread. A call that comes after close() is deleted.
   void post(InferCall* call);
-  // The loop's thread.
-  std::vector<InferCall*> take();
+  // The loop's thread. `woken` when wake_fd() was readable.
+  std::vector<InferCall*> take(bool woken);
+  bool has_own() const { return !own_.empty(); }
   void close();
   // Makes wake_fd() readable. Any thread.
   void wake();
   int wake_fd() const { return wake_fd_; }
 
  private:
+  std::atomic<std::thread::id> owner_{};
+  std::vector<InferCall*> own_;  // the owner's alone
   std::mutex mutex_;
   std::vector<InferCall*> answered_;
   bool closed_ = false;

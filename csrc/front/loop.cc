@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -190,8 +191,11 @@ void Loop::on_events(uint32_t) {
   for (int i = 0; i < kEventsPerTurn && accept_one(); ++i) continue;
 }
 
-void Loop::answer_calls() {
-  for (InferCall* call : mailbox_->take()) {
+void Loop::answer_calls(bool woken) {
+  std::vector<InferCall*> answered = mailbox_->take(woken);
+  owed_ -= answered.size();
+  answered_here_ = !woken;
+  for (InferCall* call : answered) {
     if (call->stream != nullptr) call->stream->connection->answer(call);
     recycle(call);
   }
@@ -212,6 +216,7 @@ void Loop::submit_calls() {
       }
     }
     submitted_.resize(kept);
+    owed_ += batch_.size();
     intake->submit(batch_.data(), batch_.size());
   }
 }
@@ -284,12 +289,31 @@ void Loop::tick() {
   if (drain_begun_) drained_.store(!pressing, std::memory_order_release);
 }
 
+int Loop::wait(epoll_event* events, int timeout_ms) {
+  const int64_t poll_ns = shared_->settings.busy_poll_ns;
+  if (poll_ns == 0 || timeout_ms == 0 || owed_ > 0 || !answered_here_ || connections_ == nullptr) {
+    return epoll_wait(epoll_, events, kEventsPerTurn, timeout_ms);
+  }
+  const int64_t began = now_ns();
+  int count = 0;
+  if (expected_gap_ns_ < poll_ns) {
+    do {
+      count = epoll_wait(epoll_, events, kEventsPerTurn, 0);
+      if (count == 0) sched_yield();  // a client on this core may be about to call
+    } while (count == 0 && now_ns() - began < poll_ns);
+  }
+  if (count == 0) count = epoll_wait(epoll_, events, kEventsPerTurn, timeout_ms);
+  const int64_t gap = std::min(now_ns() - began, 16 * poll_ns);
+  expected_gap_ns_ += (gap - expected_gap_ns_) / 8;
+  return count;
+}
+
 void Loop::turn() {
   epoll_event events[kEventsPerTurn];
   const int64_t until_tick = std::max<int64_t>(0, ticked_ns_ + kTickNs - now_);
   const bool idle = connections_ == nullptr && !drain_begun_ && accepting_;
   const int timeout_ms = !again_.empty() ? 0 : idle ? -1 : static_cast<int>(until_tick / 1'000'000) + 1;
-  const int count = epoll_wait(epoll_, events, kEventsPerTurn, timeout_ms);
+  const int count = wait(events, timeout_ms);
   now_ = now_ns();
   bool answered = false;
   std::vector<Connection*> again;
@@ -307,7 +331,7 @@ void Loop::turn() {
     }
   }
   submit_calls();
-  if (answered) answer_calls();
+  if (answered || mailbox_->has_own()) answer_calls(answered);
   if (draining_.load(std::memory_order_acquire) && !drain_begun_) begin_drain();
   settle();
   if (now_ - ticked_ns_ >= kTickNs) {
@@ -317,6 +341,7 @@ void Loop::turn() {
 }
 
 void Loop::run() {
+  mailbox_->own();
   while (!stopping_.load(std::memory_order_acquire)) turn();
   for (Connection* connection = connections_; connection != nullptr; connection = connection->next) {
     connection->close();

@@ -3,6 +3,8 @@
 #ifndef PENSTOCK_FRONT_LOOP_H_
 #define PENSTOCK_FRONT_LOOP_H_
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -96,7 +98,9 @@ class Loop : public EventHandler {
   void run();
   bool accept_one();
   void turn();
-  void answer_calls();
+  // Waits for events, awake at first where that is likely to end soon.
+  int wait(epoll_event* events, int timeout_ms);
+  void answer_calls(bool woken);
   void submit_calls();
   void flush_dirty();
   void settle();
@@ -129,6 +133,9 @@ class Loop : public EventHandler {
   std::vector<uint8_t> read_buffer_;
   std::string write_buffer_;
   InferRequest scratch_;
+  size_t owed_ = 0;              // calls that were submitted and are not answered
+  bool answered_here_ = false;   // the last answers were made by this thread
+  int64_t expected_gap_ns_ = 0;  // between an idle turn and the event that ends it, lately
   int64_t now_ = 0;
   int64_t ticked_ns_ = 0;
   const uint64_t id_seed_;

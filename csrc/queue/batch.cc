@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace penstock {
@@ -62,7 +63,10 @@ void Batch::complete(BatchOutputs* outputs) {
   outputs->version = target_->version_text();
   const int64_t end_ns = now_ns();
   record(end_ns);
-  target_->learn(rows_, static_cast<double>(end_ns - started_ns_));
+  // What a run without an executor took says nothing of those with one.
+  if (decision_.reason != BatchReason::kAtOnce) {
+    target_->learn(rows_, static_cast<double>(end_ns - started_ns_));
+  }
   target_->record([&](TargetStatistics* statistics) {
     statistics->rows += static_cast<uint64_t>(rows_);
     statistics->last_inference_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -89,6 +93,30 @@ void Batch::complete(BatchOutputs* outputs) {
       request = nullptr;
     }
   }
+}
+
+bool Batch::run(BufferPool* pool) {
+  try {
+    gather(pool);
+    if (!target_->runner()->run(inputs_, rows_, pool, &outputs_)) return false;
+    if (target_->observation() == Observation::kRowsAndIds) {
+      for (const Request* request : requests_) {
+        answered_ids_.emplace_back(request->client_id(), request->bound.rows);
+      }
+    }
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  BatchOutputs answer;
+  answer.columns = outputs_.columns;
+  complete(&answer);
+  return true;
+}
+
+std::vector<Request*> Batch::release() {
+  std::vector<Request*> requests = std::move(requests_);
+  requests_.clear();
+  return requests;
 }
 
 std::vector<std::unique_ptr<Batch>> Batch::split() {

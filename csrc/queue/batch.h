@@ -4,21 +4,17 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "queue/buffer_pool.h"
 #include "queue/policy.h"
 #include "queue/request.h"
+#include "queue/runner.h"
 #include "queue/target.h"
 
 namespace penstock {
-
-// One gathered input. Numbers are row-major at `buffer`; BYTES are the length-prefixed elements, end to end.
-struct BatchInput {
-  BufferPool::Buffer buffer;
-  size_t size_bytes = 0;
-  std::vector<int64_t> shape;  // shape[0] is the rows of the batch when the model is batched
-};
 
 // Owned by the executor that runs it. Answer it with complete() or fail(), once; a batch that goes without
 // either answers its requests with kInternal, so that none is lost.
@@ -43,6 +39,15 @@ class Batch {
   // Slices the outputs, encodes and sends each answer, and teaches the target what the batch cost.
   // `outputs` needs its columns only; the rest is filled in. Called without the GIL.
   void complete(BatchOutputs* outputs);
+  // Runs the batch with the runner of its target and answers it; what it gave stays with it, and the ids of
+  // the requests where they are to be observed. False, and nothing was answered, when that cannot be.
+  bool run(BufferPool* pool);
+  // What run() gave.
+  const RunOutputs& outputs() const { return outputs_; }
+  const std::vector<std::pair<std::string, int64_t>>& answered_ids() const { return answered_ids_; }
+  // Gives the requests back, unanswered.
+  std::vector<Request*> release();
+
   // Teaches nothing: how long a failure took says little of a success.
   void fail(const Status& status);
 
@@ -60,6 +65,8 @@ class Batch {
   int64_t started_ns_;
   BatchDecision decision_;
   std::vector<BatchInput> inputs_;
+  RunOutputs outputs_;
+  std::vector<std::pair<std::string, int64_t>> answered_ids_;  // and the rows of each
 };
 
 }  // namespace penstock

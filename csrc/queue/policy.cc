@@ -7,6 +7,11 @@
 namespace penstock {
 namespace {
 
+// About what handing a batch to another thread and its answers back takes, and as many rows as come in
+// together when few clients wait: with more of them two threads get further than one.
+constexpr double kAtOnceNs = 50'000;
+constexpr int64_t kAtOnceRows = 8;
+
 // Rows that run within `budget_ns`, at least 1.
 int64_t rows_within(double budget_ns, const CostEstimate& cost, int64_t limit) {
   const double room = budget_ns - cost.base_ns - 3 * cost.spread_ns;
@@ -31,6 +36,8 @@ const char* batch_reason_name(BatchReason reason) {
       return "deadline";
     case BatchReason::kAlone:
       return "alone";
+    case BatchReason::kAtOnce:
+      return "at_once";
   }
   return "";
 }
@@ -70,6 +77,10 @@ BatchDecision decide_batch(const PolicyState& state) noexcept {
   }
   if (rows < state.head_rows) rows = state.head_rows;
   return decide(rows, reason);
+}
+
+bool runs_at_once(int64_t rows, int64_t max_batch_rows, const CostEstimate& cost) noexcept {
+  return rows <= std::min(kAtOnceRows, max_batch_rows) && cost.known && cost.batch_ns(rows) <= kAtOnceNs;
 }
 
 bool misses_deadline(int64_t now_ns, int64_t deadline_ns, int64_t rows, int64_t max_batch_rows,

@@ -39,6 +39,7 @@ enum class BatchReason : uint8_t {
   kThroughput,  // as many as a batch may hold: the objective cannot be kept, the queue is to be shortened
   kDeadline,    // as many as let the most urgent request meet its deadline
   kAlone,       // the most urgent request fills a batch or more by itself
+  kAtOnce,      // what came is run where it came in: that takes less than to hand it to an executor
 };
 
 const char* batch_reason_name(BatchReason reason);
@@ -51,6 +52,10 @@ struct BatchDecision {
 };
 
 BatchDecision decide_batch(const PolicyState& state) noexcept;
+
+// True when rows that came while nothing waited are to be run by the thread that they came in on, which waits
+// for them. Only for what runs without Python.
+bool runs_at_once(int64_t rows, int64_t max_batch_rows, const CostEstimate& cost) noexcept;
 
 // True when a request of `rows` that starts now would miss its deadline: it is answered instead of run.
 bool misses_deadline(int64_t now_ns, int64_t deadline_ns, int64_t rows, int64_t max_batch_rows,

@@ -1,12 +1,16 @@
 #include "queue/queue.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace penstock {
 namespace {
 
 constexpr size_t kKeptGroups = 8;
+constexpr size_t kMostAnswered = 256;
+constexpr size_t kManyAnswered = kMostAnswered / 2;
+constexpr int64_t kObserveAfterNs = 20'000'000;
 constexpr int32_t kForetoldDropsInARow = 16;
 
 void answer(Request* request, const Status& status) {
@@ -124,7 +128,53 @@ bool Queue::admit(Request* request, int64_t now, Status* refusal) {
   return true;
 }
 
+bool Queue::run_at_once(Request* const* requests, size_t count) {
+  const Request& first = *requests[0];
+  Target* target = first.target.get();
+  if (target->runner() == nullptr) return false;
+  int64_t rows = 0;
+  const int64_t now = now_ns();
+  for (size_t i = 0; i < count; ++i) {
+    const Request& request = *requests[i];
+    if (request.target.get() != target || request.needs_gil() || request.withdrawn() ||
+        request.deadline_ns <= now || request.bound.variable_dims != first.bound.variable_dims) {
+      return false;
+    }
+    rows += request.bound.rows;
+  }
+  const CostEstimate cost = target->cost();
+  if (!runs_at_once(rows, settings_.max_batch_rows, cost)) return false;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (closed_ || rows_ > 0 || !dropped_.empty() || answered_.size() >= kMostAnswered) return false;
+  }
+  auto batch = std::make_unique<Batch>(TargetHold::share(first.target),
+                                       std::vector<Request*>(requests, requests + count), rows,
+                                       BatchDecision{rows, BatchReason::kAtOnce, cost.batch_ns(rows)});
+  if (!batch->run(pool_.get())) {
+    batch->release();
+    return false;
+  }
+  if (target->observation() == Observation::kNone) return true;
+  std::lock_guard<std::mutex> guard(mutex_);
+  answered_.push_back(std::move(batch));
+  if (answered_.size() == 1) observe_at_ns_ = now + kObserveAfterNs;
+  if (idle_ > 0 && (answered_.size() == 1 || answered_.size() == kManyAnswered)) ready_.notify_one();
+  return true;
+}
+
+std::unique_ptr<Batch> Queue::answered_batch(int64_t now) {
+  if (answered_.empty() || (now < observe_at_ns_ && !closed_ && answered_.size() < kManyAnswered)) {
+    return nullptr;
+  }
+  observe_at_ns_ = 0;  // and so are the others
+  std::unique_ptr<Batch> batch = std::move(answered_.front());
+  answered_.pop_front();
+  return batch;
+}
+
 void Queue::submit(Request* const* requests, size_t count) {
+  if (count == 0 || run_at_once(requests, count)) return;
   std::vector<Dropped> refused;
   {
     std::lock_guard<std::mutex> guard(mutex_);
@@ -238,8 +288,15 @@ std::unique_ptr<Batch> Queue::next() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     std::unique_ptr<Batch> batch;
+    const int64_t now = now_ns();
+    // Neither those who wait nor those who watch wait for the other.
+    if (!std::exchange(observed_last_, false) || rows_ == 0) {
+      if (auto answered = answered_batch(now)) {
+        observed_last_ = true;
+        return answered;
+      }
+    }
     if (!closed_ && rows_ > 0) {
-      const int64_t now = now_ns();
       for (auto& group : groups_) promote(group.get(), now);
       if (Group* group = most_urgent()) batch = compose(group, now);
       // What is left over may keep another executor busy.
@@ -254,7 +311,14 @@ std::unique_ptr<Batch> Queue::next() {
     if (closed_) return nullptr;
     if (rows_ > 0 || !dropped_.empty()) continue;
     ++idle_;
-    ready_.wait(lock, [this] { return closed_ || rows_ > 0 || !dropped_.empty(); });
+    const auto wanted = [this] {
+      return closed_ || rows_ > 0 || !dropped_.empty() || answered_.size() >= kManyAnswered;
+    };
+    if (answered_.empty()) {
+      ready_.wait(lock, [&] { return wanted() || !answered_.empty(); });
+    } else {
+      ready_.wait_for(lock, std::chrono::nanoseconds(observe_at_ns_ - now), wanted);
+    }
     --idle_;
   }
 }

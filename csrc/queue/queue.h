@@ -36,10 +36,12 @@ class Queue : public Intake {
   ~Queue() override;
 
   // Refuses with kResourceExhausted what would exceed max_queue_rows; a request larger than the whole queue
-  // is taken when nothing else waits.
+  // is taken when nothing else waits. What a target can run without Python is run here when it is little and
+  // nothing waits: see runs_at_once().
   void submit(Request* const* requests, size_t count) override;
 
-  // Blocks until there is a batch to run; null once the queue is closed. For executors, without the GIL.
+  // Blocks until there is a batch to run, or one to observe that was answered already; null once the queue is
+  // closed. For executors, without the GIL.
   std::unique_ptr<Batch> next();
 
   // Memory for batches that are gathered outside next().
@@ -85,12 +87,21 @@ class Queue : public Intake {
 
   void answer_dropped(std::unique_lock<std::mutex>* lock);
 
+  // False when the requests are to wait for an executor instead.
+  bool run_at_once(Request* const* requests, size_t count);
+  // Null when there is none that was answered long enough ago.
+  std::unique_ptr<Batch> answered_batch(int64_t now);
+
   const QueueSettings settings_;
   const std::shared_ptr<BufferPool> pool_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::vector<std::unique_ptr<Group>> groups_;
   std::vector<Dropped> dropped_;  // off the queue, to be answered by an executor
+  // Batches that were answered without an executor and are to be observed by one, some at a time.
+  std::deque<std::unique_ptr<Batch>> answered_;
+  int64_t observe_at_ns_ = 0;  // when the first of them is
+  bool observed_last_ = false;
   int64_t rows_ = 0;
   int32_t foretold_drops_ = 0;  // since the last batch: deadlines that had not passed but would have
   int32_t idle_ = 0;            // executors that wait in next()

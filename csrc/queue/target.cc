@@ -4,12 +4,15 @@
 
 namespace penstock {
 
-Target::Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake)
+Target::Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake,
+               std::shared_ptr<const Runner> runner, Observation observation)
     : model_(std::move(model)),
       version_(version),
       version_text_(std::to_string(version)),
       signature_(std::move(signature)),
       intake_(std::move(intake)),
+      runner_(std::move(runner)),
+      observation_(observation),
       refusals_((signature_.inputs.size() + 1) * kRefusalReasonCount) {}
 
 // acquire() and retire() each write their own word, then read the other's: with sequential consistency at

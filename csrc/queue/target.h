@@ -26,6 +26,10 @@
 namespace penstock {
 
 class Request;
+class Runner;
+
+// What is to become of a batch after it was answered.
+enum class Observation : uint8_t { kNone, kRows, kRowsAndIds };
 
 // Where requests of a deployment go.
 class Intake {
@@ -36,7 +40,7 @@ class Intake {
   virtual void submit(Request* const* requests, size_t count) = 0;
 };
 
-inline constexpr size_t kReasonCount = 6;
+inline constexpr size_t kReasonCount = 7;
 
 // How often requests were refused for one reason.
 struct RefusalCount {
@@ -61,13 +65,17 @@ struct TargetStatistics {
 
 class Target {
  public:
-  Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake);
+  // A `runner` answers requests without an executor where that is quicker; null where there is none.
+  Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake,
+         std::shared_ptr<const Runner> runner = nullptr, Observation observation = Observation::kNone);
 
   const std::string& model() const { return model_; }
   int64_t version() const { return version_; }
   const std::string& version_text() const { return version_text_; }
   const Signature& signature() const { return signature_; }
   const std::shared_ptr<Intake>& intake() const { return intake_; }
+  const Runner* runner() const { return runner_.get(); }
+  Observation observation() const { return observation_; }
 
   // No new holds from here on; those that exist go on.
   void retire();
@@ -111,6 +119,8 @@ class Target {
   const std::string version_text_;
   const Signature signature_;
   const std::shared_ptr<Intake> intake_;
+  const std::shared_ptr<const Runner> runner_;
+  const Observation observation_;
 
   std::atomic<int64_t> holds_{0};
   std::atomic<bool> retired_{false};

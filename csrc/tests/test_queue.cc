@@ -68,6 +68,41 @@ Signature one_column() {
   return signature;
 }
 
+// y = x + 1 where it comes in; now and then it cannot.
+class AddOne : public Runner {
+ public:
+  bool run(const std::vector<BatchInput>& inputs, int64_t rows, BufferPool* pool,
+           RunOutputs* outputs) const override {
+    if (runs_.fetch_add(1) % 16 == 0) return false;
+    const auto* x = reinterpret_cast<const float*>(inputs[0].buffer.data());
+    outputs->buffers.push_back(pool->take(inputs[0].size_bytes));
+    auto* y = reinterpret_cast<float*>(outputs->buffers[0].data());
+    for (int64_t i = 0; i < rows; ++i) y[i] = x[i] + 1;
+    OutputColumn column;
+    column.data = outputs->buffers[0].data();
+    column.size_bytes = inputs[0].size_bytes;
+    column.shape = {rows};
+    column.row_bytes = sizeof(float);
+    outputs->columns.push_back(column);
+    return true;
+  }
+
+ private:
+  mutable std::atomic<uint64_t> runs_{0};
+};
+
+// What was answered where it came in still has its rows and its answers.
+void observe(const Batch& batch) {
+  CHECK(batch.request_count() == 0 && batch.rows() >= 1);
+  const auto* x = reinterpret_cast<const float*>(batch.inputs()[0].buffer.data());
+  const auto* y = reinterpret_cast<const float*>(batch.outputs().columns[0].data);
+  for (int64_t i = 0; i < batch.rows(); ++i) CHECK(y[i] == x[i] + 1);
+  if (batch.target().observation() != Observation::kRowsAndIds) return;
+  int64_t rows = 0;
+  for (const auto& [id, count] : batch.answered_ids()) rows += count;
+  CHECK(rows == batch.rows());
+}
+
 // y = x + 1 for a whole batch.
 void complete(Batch* batch) {
   const BatchInput& input = batch->inputs()[0];
@@ -86,6 +121,7 @@ void complete(Batch* batch) {
 }
 
 void run(std::unique_ptr<Batch> batch, Random* random, int64_t max_batch_rows) {
+  if (!batch->outputs().columns.empty()) return observe(*batch);
   CHECK(batch->rows() >= 1 && batch->request_count() >= 1);
   CHECK(batch->rows() <= max_batch_rows || batch->request_count() == 1);
   if (random->chance(0.2)) std::this_thread::sleep_for(std::chrono::microseconds(random->below(500)));
@@ -157,8 +193,14 @@ void live(Random* random, Tally* tally) {
   settings.executors = static_cast<int32_t>(random->between(1, 3));
   Deployment deployment;
   deployment.queue = std::make_shared<Queue>(settings);
+  const bool native = random->chance(0.5);
+  const auto observation = static_cast<Observation>(random->below(3));
   const auto make_target = [&](int64_t version) {
-    return std::make_shared<Target>("model", version, one_column(), deployment.queue);
+    const auto runner = native ? std::make_shared<AddOne>() : nullptr;
+    auto target =
+        std::make_shared<Target>("model", version, one_column(), deployment.queue, runner, observation);
+    for (int64_t rows = 1; native && rows < 64; rows *= 2) target->learn(rows, 5000);
+    return target;
   };
   deployment.target = make_target(1);
 

@@ -1,7 +1,7 @@
 """The queue of a deployment and the policy that forms its batches; the contracts are in csrc/queue."""
 
 from penstock.batching._policy import BatchDecision, CostModel, decide
-from penstock.batching._queue import REFUSAL_REASONS, Batch, Queue, Routes, Target, Ticket
+from penstock.batching._queue import REFUSAL_REASONS, Batch, Queue, Routes, Runner, Target, Ticket
 
 __all__ = [
     "REFUSAL_REASONS",
@@ -10,6 +10,7 @@ __all__ = [
     "CostModel",
     "Queue",
     "Routes",
+    "Runner",
     "Target",
     "Ticket",
     "decide",

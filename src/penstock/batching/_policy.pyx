@@ -49,6 +49,8 @@ cdef extern from "queue/policy.h" namespace "penstock" nogil:
     bint misses_deadline_ "penstock::misses_deadline"(
         int64_t now_ns, int64_t deadline_ns, int64_t rows, int64_t max_batch_rows,
         const CostEstimate& cost) noexcept
+    bint runs_at_once_ "penstock::runs_at_once"(
+        int64_t rows, int64_t max_batch_rows, const CostEstimate& cost) noexcept
     CppUrgency urgency_of(int32_t priority, int64_t arrival_ns, int64_t deadline_ns, int64_t now_ns,
                           int64_t promote_after_ns) noexcept
     const char* batch_reason_name(BatchReason reason)
@@ -138,6 +140,11 @@ def misses_deadline(CostModel cost not None, *, double now_s, object deadline_s,
                     int64_t max_batch_rows=256):
     """Whether a request of `rows` that starts now would miss its deadline."""
     return misses_deadline_(_ns(now_s), _ns(deadline_s), rows, max_batch_rows, cost.model.estimate())
+
+
+def runs_at_once(CostModel cost not None, *, int64_t rows, int64_t max_batch_rows=256):
+    """Whether rows that came while nothing waited are run where they came in, without an executor."""
+    return runs_at_once_(rows, max_batch_rows, cost.model.estimate())
 
 
 def urgency(*, int32_t priority, double arrival_s, object deadline_s, double now_s, double promote_after_s):

@@ -6,6 +6,7 @@ from libcpp cimport bool as cbool
 from libcpp.map cimport map as cmap
 from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
+from libcpp.utility cimport pair
 from libcpp.vector cimport vector
 
 
@@ -96,7 +97,31 @@ cdef extern from "queue/histogram.h" namespace "penstock" nogil:
         double sum()
 
 
+cdef extern from "queue/runner.h" namespace "penstock" nogil:
+    cdef cppclass BufferPool:
+        pass
+
+    cdef cppclass Buffer "penstock::BufferPool::Buffer":
+        uint8_t* data()
+
+    cdef cppclass BatchInput:
+        Buffer buffer
+        size_t size_bytes
+        vector[int64_t] shape
+
+    cdef cppclass RunOutputs:
+        vector[OutputColumn] columns
+
+    cdef cppclass CppRunner "penstock::Runner":
+        pass
+
+
 cdef extern from "queue/target.h" namespace "penstock" nogil:
+    cdef enum class Observation(uint8_t):
+        kNone
+        kRows
+        kRowsAndIds
+
     cdef cppclass Intake:
         pass
 
@@ -116,7 +141,8 @@ cdef extern from "queue/target.h" namespace "penstock" nogil:
         vector[RefusalCount] refusals
 
     cdef cppclass CppTarget "penstock::Target":
-        CppTarget(string model, int64_t version, CppSignature signature, shared_ptr[Intake] intake)
+        CppTarget(string model, int64_t version, CppSignature signature, shared_ptr[Intake] intake,
+                  shared_ptr[const CppRunner] runner, Observation observation)
         const CppSignature& signature()
         void retire()
         cbool wait_drained(int64_t timeout_ns)
@@ -153,23 +179,14 @@ cdef extern from "queue/python_request.h" namespace "penstock" nogil:
 
 
 cdef extern from "queue/batch.h" namespace "penstock" nogil:
-    cdef cppclass BufferPool:
-        pass
-
-    cdef cppclass Buffer "penstock::BufferPool::Buffer":
-        uint8_t* data()
-
-    cdef cppclass BatchInput:
-        Buffer buffer
-        size_t size_bytes
-        vector[int64_t] shape
-
     cdef cppclass CppBatch "penstock::Batch":
         CppTarget& target()
         int64_t rows()
         size_t request_count()
         const vector[BatchInput]& inputs()
         const vector[Request*]& requests()
+        const RunOutputs& outputs()
+        const vector[pair[string, int64_t]]& answered_ids()
         void complete(BatchOutputs* outputs)
         void fail(const Status& status)
         void gather(BufferPool* pool) except +
@@ -213,6 +230,10 @@ cdef extern from "queue/routes.h" namespace "penstock" nogil:
 
 cdef class Routes:
     cdef shared_ptr[CppRoutes] routes
+
+
+cdef class Runner:
+    cdef shared_ptr[const CppRunner] runner
 
 
 cdef class Queue:

@@ -177,16 +177,41 @@ cdef class Routes:
 
 
 @cython.final
-cdef class Target:
-    """One loaded version as the queue sees it: see csrc/queue/target.h."""
+cdef class Runner:
+    """Runs batches without Python: see csrc/queue/runner.h. Made by what is compiled."""
 
-    def __cinit__(self, str model not None, int64_t version, object signature, Queue queue not None):
+
+@cython.final
+cdef class Target:
+    """One loaded version as the queue sees it: see csrc/queue/target.h.
+
+    Parameters
+    ----------
+    model : str
+    version : int
+    signature : Signature
+    queue : Queue
+    runner : Runner, optional
+        Answers little requests where they come in.
+    observed, wants_ids : bool
+        Such requests are to be observed, and with what clients call them.
+    """
+
+    def __cinit__(self, str model not None, int64_t version, object signature, Queue queue not None, *,
+                  Runner runner=None, bint observed=False, bint wants_ids=False):
         cdef CppSignature native = _signature_of(signature)
         cdef shared_ptr[Intake] intake = <shared_ptr[Intake]>queue.queue
+        cdef shared_ptr[const CppRunner] native_runner
+        cdef Observation observation = Observation.kNone
+        if observed:
+            observation = Observation.kRowsAndIds if wants_ids else Observation.kRows
+        if runner is not None:
+            native_runner = runner.runner
         self.model = model
         self.version = version
         self.signature = signature
-        self.target = make_shared[CppTarget](<string>model.encode(), version, native, intake)
+        self.target = make_shared[CppTarget](
+            <string>model.encode(), version, native, intake, native_runner, observation)
 
     def retire(self):
         """Take no new requests; those that hold this version go on."""
@@ -360,7 +385,7 @@ cdef class Queue:
         self.queue = make_shared[CppQueue](settings)
 
     def next(self):
-        """Block without the GIL until there is a batch to run; None once the queue is closed."""
+        """Block without the GIL until there is a batch to run or to observe; None once the queue is closed."""
         cdef Batch batch = Batch.__new__(Batch)
         batch.queue = self.queue
         with nogil:
@@ -458,6 +483,25 @@ cdef class Queue:
             self.queue.get().close()
 
 
+cdef cnp.ndarray _borrowed(cnp.ndarray array, object owner):
+    """Return an array that keeps the owner of its memory, read-only."""
+    Py_INCREF(owner)
+    PyArray_SetBaseObject(array, owner)
+    cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
+    return array
+
+
+cdef cnp.ndarray _view(const uint8_t* data, const vector[int64_t]& shape, DataType datatype, object owner):
+    """Return numbers that lie in somebody's memory as an array."""
+    cdef cnp.npy_intp dims[64]
+    cdef Py_ssize_t d
+    for d in range(<Py_ssize_t>shape.size()):
+        dims[d] = shape[d]
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNewFromData(
+        <int>shape.size(), dims, _TYPES[<int>datatype], <void*>data)
+    return _borrowed(array, owner)
+
+
 @cython.final
 cdef class Batch:
     """Rows that one executor runs: see csrc/queue/batch.h. Only from :meth:`Queue.next`."""
@@ -480,8 +524,15 @@ cdef class Batch:
         """How many requests share the batch."""
         return self.batch.get().request_count()
 
+    @property
+    def answered(self):
+        """Whether it was answered where it came in, and is to be observed only."""
+        return not self.batch.get().outputs().columns.empty()
+
     def request_ids(self):
         """Return what clients call the requests, and the rows of each, in their order; before the answer.
+
+        Of an answered batch they are kept where its target is observed with them.
 
         Returns
         -------
@@ -495,6 +546,10 @@ cdef class Batch:
         cdef string_view view
         cdef Request* request
         cdef size_t i
+        cdef const vector[pair[string, int64_t]]* answered = &self.batch.get().answered_ids()
+        for i in range(answered.size()):
+            ids.append((<bytes>answered.at(i).first).decode("utf-8", "backslashreplace"))
+            rows.append(answered.at(i).second)
         for i in range(requests.size()):
             request = requests.at(i)
             view = request.client_id()
@@ -516,7 +571,7 @@ cdef class Batch:
         cdef dict result = {}
         cdef const BatchInput* column
         cdef cnp.ndarray array
-        cdef cnp.npy_intp dims[64]
+        cdef cnp.npy_intp dims[1]
         cdef Py_ssize_t i = 0
         if self.batch.get().inputs().empty():  # a part of another batch
             self.batch.get().gather(self.queue.get().pool())
@@ -533,18 +588,21 @@ cdef class Batch:
                     continue
                 dims[0] = <cnp.npy_intp>column.size_bytes
                 array = cnp.PyArray_SimpleNewFromData(1, dims, cnp.NPY_UINT8, <void*>column.buffer.data())
+                result[spec.name] = text(_borrowed(array, self), column.shape[0])
             else:
-                for d in range(<Py_ssize_t>column.shape.size()):
-                    dims[d] = column.shape[d]
-                array = cnp.PyArray_SimpleNewFromData(<int>column.shape.size(), dims, _TYPES[<int>datatype],
-                                                      <void*>column.buffer.data())
-            Py_INCREF(self)
-            PyArray_SetBaseObject(array, self)
-            cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
-            if datatype == DataType.kBytes:
-                result[spec.name] = text(array, column.shape[0])
-            else:
-                result[spec.name] = array
+                result[spec.name] = _view(column.buffer.data(), column.shape, datatype, self)
+        return result
+
+    def outputs(self, object signature):
+        """Return the outputs of an answered batch as a dict of arrays over its memory, read-only."""
+        cdef dict result = {}
+        cdef const OutputColumn* column
+        cdef const CppSignature* native = &self.batch.get().target().signature()
+        cdef Py_ssize_t i = 0
+        for spec in signature.outputs:
+            column = &self.batch.get().outputs().columns[i]
+            result[spec.name] = _view(column.data, column.shape, native.outputs[i].datatype, self)
+            i += 1
         return result
 
     def complete(self, object signature, dict outputs not None):

@@ -65,6 +65,8 @@ class ServerConfig(Settings, frozen=True, kw_only=True):
     """Show deployments, traffic, drift and alerts at the HTTP address."""
     front: Literal["auto", "native", "grpcio"] = "auto"
     front_threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    busy_poll_us: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 50.0
+    """How long a thread of the native front looks for the next call before it sleeps, if they come fast."""
     watch: bool = False
     watch_interval_s: PositiveReal = 1.0
     drain_timeout_s: PositiveReal = 30.0

@@ -47,7 +47,17 @@ class Deployment:
 
     def add(self, pipeline: Pipeline, observer: Observer | None = None) -> LoadedVersion:
         """Make a pipeline runnable; requests reach it once its target is published."""
-        target = Target(self.name, pipeline.version, pipeline.signature, self.queue)
+        # A rule that may refuse rows is asked before they are scored, by an executor.
+        checked = observer is not None and observer.checks
+        target = Target(
+            self.name,
+            pipeline.version,
+            pipeline.signature,
+            self.queue,
+            runner=None if checked else pipeline.runner,
+            observed=observer is not None,
+            wants_ids=observer is not None and observer.wants_ids,
+        )
         for rows, seconds in pipeline.warm_costs:
             target.learn(rows, seconds)
         loaded = LoadedVersion(pipeline, target, self.queue, observer)

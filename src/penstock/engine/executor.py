@@ -48,11 +48,22 @@ class Executor:
             if batch is None:
                 return
             try:
-                self._run(batch)
+                if batch.answered:
+                    self._observe(batch)
+                else:
+                    self._run(batch)
             except Exception:
                 _log.exception("an executor could not answer a batch; its requests were answered INTERNAL")
             # The next wait may be long: keep no batch alive over it.
             del batch
+
+    def _observe(self, batch: Batch) -> None:
+        """Show a batch that was answered where it came in."""
+        version = self._version_of(batch.key)
+        if version.observer is not None:
+            columns, outputs = version.pipeline.inputs_of(batch), batch.outputs(version.signature)
+            ids = batch.request_ids() if version.observer.wants_ids else None
+            version.observer.observe(columns, outputs, batch.rows, ids)
 
     def _run(self, batch: Batch) -> None:
         observer = None

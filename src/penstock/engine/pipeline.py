@@ -16,7 +16,7 @@ from penstock.engine.warmup import warm_up
 from penstock.errors import BundleError, InferenceError, SignatureError
 
 if TYPE_CHECKING:
-    from penstock.batching import Batch
+    from penstock.batching import Batch, Runner
     from penstock.engine.feed import Feed
     from penstock.transform import Transform
 
@@ -152,6 +152,14 @@ class Pipeline:
     def transform(self) -> Transform | None:
         """From raw columns to the inputs of the graph, where the bundle has one."""
         return self._feed.transform if self._feed else None
+
+    @property
+    def runner(self) -> Runner | None:
+        """What answers requests without Python, where everything from the raw columns on is compiled."""
+        forest = self._session.forest
+        if forest is None or self._feed is not None or not self.signature.batched:
+            return None
+        return forest.runner([spec.name for spec in self.signature.outputs])
 
     def run(self, inputs: Arrays) -> Arrays:
         """Score inputs that match the signature.

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -23,6 +23,9 @@ import onnxruntime
 
 from penstock.bundle.signature import Signature, TensorSpec
 from penstock.errors import BundleError, InferenceError, UnsupportedError
+
+if TYPE_CHECKING:
+    from penstock.forest import CompiledGraph
 
 __all__ = ["RUNTIME_VERSION", "Arrays", "Session", "open_session", "release_memory"]
 
@@ -166,8 +169,8 @@ class Session:
         The same with the shapes of the graph untouched and ``batched`` False.
     device : str
         ``cpu`` or ``cuda``.
-    compiled : bool
-        The graph is run by :mod:`penstock.forest`.
+    forest : CompiledGraph or None
+        Runs the graph instead of the runtime.
 
     Notes
     -----
@@ -180,9 +183,9 @@ class Session:
         "_names",
         "_run",
         "_zipmaps",
-        "compiled",
         "declared",
         "device",
+        "forest",
         "path",
         "proven",
         "signature",
@@ -208,7 +211,7 @@ class Session:
         # The compiled object is an attribute of a documented class but not documented itself.
         compiled = getattr(session, "_sess", session)
         self._run: Any = compiled.run
-        self.compiled = False
+        self.forest: CompiledGraph | None = None
 
     def compile_trees(self) -> None:
         """Run the graph as a compiled forest from here on, where it is one; the runtime's is freed."""
@@ -225,7 +228,7 @@ class Session:
             _log.debug("%s: left to ONNX Runtime: %s", self.path, error)
             return
         self._run = forest.run
-        self.compiled = True
+        self.forest = forest
 
     @property
     def zipmaps(self) -> frozenset[str]:

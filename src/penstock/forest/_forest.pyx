@@ -4,11 +4,14 @@
 cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libcpp.memory cimport unique_ptr
+from libcpp cimport bool as cbool
+from libcpp.memory cimport make_shared, shared_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 import numpy as np
+
+from penstock.batching._queue cimport CppRunner, Runner
 
 cnp.import_array()
 
@@ -41,7 +44,12 @@ cdef extern from "forest/forest.h" namespace "penstock" nogil:
         CppForest(const ForestNodes&, int32_t, ForestOutput, const char*) except +
         int32_t columns()
         int32_t width()
+        cbool has_labels()
         void run(const float*, int64_t, int64_t, float*, int64_t*) except +
+
+cdef extern from "forest/runner.h" namespace "penstock" nogil:
+    cdef cppclass ForestRunner(CppRunner):
+        ForestRunner(shared_ptr[const CppForest] forest, vector[cbool] labels)
 
 MOST_LEAVES = kMostLeaves
 LINKS = ("none", "complement", "sigmoids", "sigmoid", "softmax")
@@ -99,8 +107,7 @@ cdef class Forest:
         When it is no forest, a tree has more than :data:`MOST_LEAVES` leaves, or the kernel is not there.
     """
 
-    cdef unique_ptr[CppForest] forest
-    cdef bint labelled
+    cdef shared_ptr[CppForest] forest
 
     def __cinit__(self, object nodes, int32_t targets, object output, *, object kernel=None):
         cdef ForestNodes native
@@ -125,13 +132,26 @@ cdef class Forest:
         finish.base = _floats(output.base)
         finish.labels = _int64s(output.labels)
         finish.cut = output.cut
-        self.labelled = finish.labels.size() > 0
         self.forest.reset(new CppForest(native, targets, finish, chosen))
 
     @property
     def columns(self):
         """How many columns a row has at least."""
         return self.forest.get().columns()
+
+    def runner(self, list labels not None):
+        """Return what answers requests without Python.
+
+        Parameters
+        ----------
+        labels : list of bool
+            For each output of the signature, whether it is the label; else it is the scores.
+        """
+        cdef vector[cbool] native = labels
+        cdef Runner runner = Runner()
+        runner.runner = <shared_ptr[const CppRunner]>make_shared[ForestRunner](
+            <shared_ptr[const CppForest]>self.forest, native)
+        return runner
 
     def run(self, const float[:, ::1] x not None):
         """Score rows, without the GIL.
@@ -160,7 +180,7 @@ cdef class Forest:
         cdef cnp.ndarray scores = cnp.PyArray_EMPTY(2, shape, cnp.NPY_FLOAT32, 0)
         cdef cnp.ndarray labels = None
         cdef int64_t* label_data = NULL
-        if self.labelled:
+        if self.forest.get().has_labels():
             labels = cnp.PyArray_EMPTY(1, shape, cnp.NPY_INT64, 0)
             label_data = <int64_t*>cnp.PyArray_DATA(labels)
         cdef float* score_data = <float*>cnp.PyArray_DATA(scores)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from penstock.batching import Runner
 from penstock.errors import InferenceError
 from penstock.forest._forest import Forest
 from penstock.forest.ensemble import Nodes
@@ -59,6 +60,11 @@ class CompiledGraph:
         except ValueError as error:
             raise InferenceError(f'input "{self._input}": {error}') from None
         return [labels if name in self._labels else scores for name in names]
+
+
+    def runner(self, names: Sequence[str]) -> Runner:
+        """Return what answers requests without Python, its outputs in the order of the names."""
+        return self._forest.runner([name in self._labels for name in names])
 
 
 def compile_graph(path: Path, columns: int, names: Sequence[str], run: Run) -> CompiledGraph:

@@ -13,6 +13,7 @@ class Front:
         limits: LimitsConfig,
         tls: TlsConfig | None = None,
         threads: int = 1,
+        busy_poll_us: float = 0,
         triton_status_codes: bool = False,
     ) -> None: ...
     def start(self) -> None: ...

@@ -27,6 +27,7 @@ cdef extern from "front/settings.h" namespace "penstock" nogil:
         int64_t idle_ns
         int64_t handshake_ns
         int64_t stall_ns
+        int64_t busy_poll_ns
         cbool triton_codes
         string tls_certificate
         string tls_key
@@ -94,6 +95,7 @@ cdef class Front:
     limits : LimitsConfig
     tls : TlsConfig or None
     threads : int
+    busy_poll_us : float
     triton_status_codes : bool
     """
 
@@ -101,7 +103,7 @@ cdef class Front:
     cdef str host
 
     def __init__(self, Routes routes not None, *, tuple address, str control_socket not None, limits,
-                 tls=None, int threads=1, bint triton_status_codes=False):
+                 tls=None, int threads=1, double busy_poll_us=0, bint triton_status_codes=False):
         cdef FrontSettings settings
         self.host = address[0]
         settings.host = address[0].encode()
@@ -116,6 +118,7 @@ cdef class Front:
         settings.idle_ns = <int64_t>(limits.idle_s * 1e9)
         settings.handshake_ns = <int64_t>(limits.handshake_s * 1e9)
         settings.stall_ns = <int64_t>(limits.stall_s * 1e9)
+        settings.busy_poll_ns = <int64_t>(busy_poll_us * 1e3)
         settings.triton_codes = triton_status_codes
         if tls is not None:
             settings.tls_certificate = tls.certificate.encode()

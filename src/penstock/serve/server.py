@@ -177,6 +177,7 @@ class Server:
             limits=server.limits,
             tls=server.tls,
             threads=server.front_threads,
+            busy_poll_us=server.busy_poll_us,
             triton_status_codes=server.triton_status_codes,
         )
         try:

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from penstock.batching import CostModel, decide
-from penstock.batching._policy import misses_deadline, urgency
+from penstock.batching._policy import misses_deadline, runs_at_once, urgency
 
 
 def model(base_s: float, row_s: float) -> CostModel:
@@ -189,3 +189,13 @@ def test_a_lower_priority_waits_longer_before_it_rises() -> None:
 
     assert [level(1, 0.4), level(1, 0.6)] == [1, 0]
     assert [level(2, 0.6), level(2, 0.9), level(2, 1.1)] == [2, 2, 0]
+
+
+def test_little_and_cheap_runs_where_it_comes_in() -> None:
+    cheap, dear = model(5e-6, 1e-7), model(1e-3, 1e-6)
+    assert runs_at_once(cheap, rows=1)
+    assert runs_at_once(cheap, rows=8)
+    assert not runs_at_once(cheap, rows=9)
+    assert not runs_at_once(cheap, rows=4, max_batch_rows=2)
+    assert not runs_at_once(dear, rows=1)
+    assert not runs_at_once(CostModel(), rows=1)
