@@ -22,8 +22,8 @@ struct FrontSettings {
   int64_t idle_ns = 3'600'000'000'000;
   int64_t handshake_ns = 10'000'000'000;
   int64_t stall_ns = 60'000'000'000;
-  // How long a thread that made the last answer itself and owes none looks for the next call before it sleeps,
-  // where calls come that close after each other; 0 sleeps at once.
+  // How long a thread that made the last answer itself and owes none looks for the next call before it
+  // sleeps, where calls come that close after each other; 0 sleeps at once.
   int64_t busy_poll_ns = 0;
   bool triton_codes = false;  // a full queue and a passed deadline are answered UNAVAILABLE
 

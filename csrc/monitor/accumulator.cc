@@ -10,7 +10,7 @@ namespace penstock {
 namespace {
 
 // Columns of a matrix that are read together: a line of cache.
-constexpr size_t kTogether = 16;
+constexpr size_t kTogether = kLanes;
 
 // From one column of a block to the next: were it a power of two, their lines would meet in few sets of the
 // cache.
@@ -25,15 +25,6 @@ int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 bool is_neighbour(const ColumnView& left, const ColumnView& right) {
   return right.layout == Layout::kFloat && right.validity == nullptr && right.stride == left.stride &&
          static_cast<const char*>(right.values) == static_cast<const char*>(left.values) + sizeof(float);
-}
-
-template <size_t kCount>
-void split_rows(const char* row, int64_t stride, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; ++i, row += stride) {
-    float values[kCount];
-    std::memcpy(values, row, sizeof values);
-    for (size_t j = 0; j < kCount; ++j) out[j * kColumnStride + i] = values[j];
-  }
 }
 
 template <typename T>
@@ -101,7 +92,7 @@ struct Accumulator::Blocks {
 };
 
 Accumulator::Accumulator(const std::vector<FeatureLayout>& layouts, const Kernels* kernels)
-    : blocks_(new Blocks) {
+    : kernels_(kernels), blocks_(new Blocks) {
   for (const FeatureLayout& layout : layouts) {
     Feature feature;
     if (layout.numeric) {
@@ -142,20 +133,13 @@ void Accumulator::add_floats(size_t first, size_t count, const ColumnView* colum
   for (int64_t row = 0; row < rows; row += kBlockRows) {
     const int64_t n = std::min(kBlockRows, rows - row);
     const char* at = static_cast<const char*>(columns[first].values) + row * stride;
-    if (count == kTogether) {
-      split_rows<kTogether>(at, stride, n, block);
-    } else if (count == 1 && stride == sizeof(float)) {
+    if (count == 1 && stride == sizeof(float)) {
       std::memcpy(block, at, static_cast<size_t>(n) * sizeof(float));
+      std::fill(block + n, block + padded(n), kNanFloat);
     } else {
-      for (size_t j = 0; j < count; ++j)
-        split_rows<1>(at + j * sizeof(float), stride, n, block + j * kColumnStride);
+      kernels_->split(at, stride, n, static_cast<int64_t>(count), block, kColumnStride);
     }
-    const int64_t whole = padded(n);
-    for (size_t j = 0; j < count; ++j) {
-      float* own = block + j * kColumnStride;
-      std::fill(own + n, own + whole, kNanFloat);
-      features_[first + j].numeric->add(own, n);
-    }
+    for (size_t j = 0; j < count; ++j) features_[first + j].numeric->add(block + j * kColumnStride, n);
   }
 }
 

@@ -66,6 +66,7 @@ class Accumulator {
   mutable std::mutex mutex_;
   int64_t rows_ = 0;
   std::vector<Feature> features_;
+  const Kernels* kernels_;
   std::unique_ptr<Blocks> blocks_;
 };
 

@@ -17,26 +17,27 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Vectors of 32 bytes, which compilers cut to what a processor has; masks are -1 and 0.
-using Floats4 = float __attribute__((vector_size(16), may_alias));
+// Vectors of 64 bytes, which compilers cut to what a processor has; masks are -1 and 0.
 using Floats8 = float __attribute__((vector_size(32), may_alias));
+using Floats16 = float __attribute__((vector_size(64), may_alias));
 using Doubles4 = double __attribute__((vector_size(32), may_alias));
-using Ints4 = int32_t __attribute__((vector_size(16), may_alias));
+using Doubles8 = double __attribute__((vector_size(64), may_alias));
 using Ints8 = int32_t __attribute__((vector_size(32), may_alias));
-using Longs4 = int64_t __attribute__((vector_size(32), may_alias));
+using Ints16 = int32_t __attribute__((vector_size(64), may_alias));
+using Longs8 = int64_t __attribute__((vector_size(64), may_alias));
 
 template <typename T>
 struct Wide;
 template <>
 struct Wide<float> {
-  using Values = Floats8;
-  using Masks = Ints8;
+  using Values = Floats16;
+  using Masks = Ints16;
   static constexpr int32_t kInfinityBits = 0x7f800000;
 };
 template <>
 struct Wide<double> {
-  using Values = Doubles4;
-  using Masks = Longs4;
+  using Values = Doubles8;
+  using Masks = Longs8;
   static constexpr int64_t kInfinityBits = 0x7ff0000000000000;
 };
 
@@ -51,29 +52,31 @@ PENSTOCK_INLINE Masks finite_mask(const Masks& bits, const Masks& infinity) {
   return (bits & kMagnitude) < infinity;
 }
 
-// Four values as doubles; 0 where one is not finite.
-PENSTOCK_INLINE Doubles4 load_finite(const float* x) {
-  const Ints4 bits = load<Ints4>(x);
-  const Ints4 kept = bits & finite_mask(bits, Ints4{} + Wide<float>::kInfinityBits);
-  return __builtin_convertvector((Floats4)kept, Doubles4);
+// Eight values as doubles; 0 where one is not finite.
+PENSTOCK_INLINE Doubles8 load_finite(const float* x) {
+  const Ints8 bits = load<Ints8>(x);
+  const Ints8 kept = bits & finite_mask(bits, Ints8{} + Wide<float>::kInfinityBits);
+  return __builtin_convertvector((Floats8)kept, Doubles8);
 }
 
-PENSTOCK_INLINE Doubles4 load_finite(const double* x) {
-  const Longs4 bits = load<Longs4>(x);
-  return (Doubles4)(bits & finite_mask(bits, Longs4{} + Wide<double>::kInfinityBits));
+PENSTOCK_INLINE Doubles8 load_finite(const double* x) {
+  const Longs8 bits = load<Longs8>(x);
+  return (Doubles8)(bits & finite_mask(bits, Longs8{} + Wide<double>::kInfinityBits));
 }
 
-PENSTOCK_INLINE Doubles4 load_doubles(const float* x) {
-  return __builtin_convertvector(load<Floats4>(x), Doubles4);
+PENSTOCK_INLINE Doubles8 load_doubles(const float* x) {
+  return __builtin_convertvector(load<Floats8>(x), Doubles8);
 }
 
-PENSTOCK_INLINE Doubles4 load_doubles(const double* x) { return load<Doubles4>(x); }
+PENSTOCK_INLINE Doubles8 load_doubles(const double* x) { return load<Doubles8>(x); }
 
-constexpr int kQuarters = kLanes / 4;
+constexpr int kHalves = kLanes / 8;
 
 // The order is part of the result.
-PENSTOCK_INLINE double sum_lanes(const Doubles4* lanes) {
-  const Doubles4 four = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+PENSTOCK_INLINE double sum_lanes(const Doubles8* lanes) {
+  const Doubles8 eight = lanes[0] + lanes[1];
+  const Doubles4 four =
+      __builtin_shufflevector(eight, eight, 0, 1, 2, 3) + __builtin_shufflevector(eight, eight, 4, 5, 6, 7);
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
@@ -89,18 +92,18 @@ double scaled_mean(const T* x, int64_t n, int64_t finite) {
 
 // Differences from a mean, and squares of them.
 struct Spread {
-  Doubles4 rests[kQuarters] = {};
-  Doubles4 squares[kQuarters] = {};
+  Doubles8 rests[kHalves] = {};
+  Doubles8 squares[kHalves] = {};
 };
 
 // Adds kLanes values; those that are not finite count as no difference, where there may be any.
 template <bool kAllFinite, typename T>
 PENSTOCK_INLINE void add_spread(const T* x, double mean, Spread* spread) {
-  for (int i = 0; i < kQuarters; ++i) {
-    const Doubles4 value = load_doubles(x + 4 * i);
-    Doubles4 apart = value - mean;
+  for (int i = 0; i < kHalves; ++i) {
+    const Doubles8 value = load_doubles(x + 8 * i);
+    Doubles8 apart = value - mean;
     if (!kAllFinite) {
-      apart = (Doubles4)((Longs4)apart & finite_mask((Longs4)value, Longs4{} + Wide<double>::kInfinityBits));
+      apart = (Doubles8)((Longs8)apart & finite_mask((Longs8)value, Longs8{} + Wide<double>::kInfinityBits));
     }
     spread->rests[i] += apart;
     spread->squares[i] += apart * apart;
@@ -126,7 +129,7 @@ struct Totals {
   static constexpr int64_t kWidth = sizeof(Values) / sizeof(T);
   static constexpr T kInf = std::numeric_limits<T>::infinity();
 
-  Doubles4 sums[kQuarters] = {};
+  Doubles8 sums[kHalves] = {};
   Values least = Values{} + kInf, most = Values{} - kInf;
 
   // Adds kLanes values: all of them, or the finite ones.
@@ -136,7 +139,7 @@ struct Totals {
       least = value < least ? value : least;
       most = value > most ? value : most;
     }
-    for (int64_t i = 0; i < kQuarters; ++i) sums[i] += load_doubles(x + 4 * i);
+    for (int64_t i = 0; i < kHalves; ++i) sums[i] += load_doubles(x + 8 * i);
   }
   PENSTOCK_INLINE void add_finite(const T* x) {
     for (int64_t i = 0; i < kLanes; i += kWidth) {
@@ -146,7 +149,7 @@ struct Totals {
       least = small < least ? small : least;
       most = large > most ? large : most;
     }
-    for (int64_t i = 0; i < kQuarters; ++i) sums[i] += load_finite(x + 4 * i);
+    for (int64_t i = 0; i < kHalves; ++i) sums[i] += load_finite(x + 8 * i);
   }
 
   PENSTOCK_INLINE double minimum() const {
@@ -256,6 +259,20 @@ PENSTOCK_INLINE void note(const T* x, int64_t n, uint8_t* registers) {
   }
 }
 
+void split_plain(const char* rows, int64_t stride, int64_t n, int64_t count, float* columns,
+                 int64_t column_stride) {
+  for (int64_t i = 0; i < n; ++i, rows += stride) {
+    float values[kLanes];
+    std::memcpy(values, rows, static_cast<size_t>(count) * sizeof(float));
+    for (int64_t j = 0; j < count; ++j) columns[j * column_stride + i] = values[j];
+  }
+  for (int64_t j = 0; j < count; ++j) {
+    for (int64_t i = n; i % kLanes != 0; ++i) {
+      columns[j * column_stride + i] = std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+}
+
 #define PENSTOCK_MEASURE(name, target)                                                                  \
   target void measure_float_##name(const float* x, int64_t n, float low, float high, Measured* r) {     \
     measure<float>(x, n, low, high, r);                                                                 \
@@ -282,6 +299,7 @@ void bin_float_none(const float* x, int64_t n, Tree<float> tree, uint16_t* bins)
 PENSTOCK_MEASURE(none, )
 PENSTOCK_SEARCH(none, )
 constexpr Kernels kNone = {"none",
+                           split_plain,
                            {measure_float_none, bin_float_none, note_float_none},
                            {measure_double_none, bin_double_none, note_double_none}};
 
@@ -289,11 +307,13 @@ constexpr Kernels kNone = {"none",
 PENSTOCK_MEASURE(avx2, PENSTOCK_AVX2)
 PENSTOCK_SEARCH(avx2, PENSTOCK_AVX2)
 constexpr Kernels kAvx2 = {"avx2",
+                           split_plain,
                            {measure_float_avx2, bin_avx2, note_float_avx2},
                            {measure_double_avx2, bin_double_avx2, note_double_avx2}};
 
 PENSTOCK_MEASURE(avx512, PENSTOCK_AVX512)
 constexpr Kernels kAvx512 = {"avx512",
+                             split_avx512,
                              {measure_float_avx512, bin_avx512, note_avx512},
                              {measure_double_avx512, bin_avx512, note_avx512}};
 #endif

@@ -47,6 +47,10 @@ struct Loops {
 
 struct Kernels {
   const char* name;
+  // Takes apart `count` neighbouring columns, at most kLanes, of n rows of floats, `stride` bytes from one
+  // row to the next: into columns, `column_stride` floats apart, filled up with NaN to a multiple of kLanes.
+  void (*split)(const char* rows, int64_t stride, int64_t n, int64_t count, float* columns,
+                int64_t column_stride);
   Loops<float> floats;
   Loops<double> doubles;
 };

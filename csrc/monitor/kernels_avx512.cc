@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+#include <limits>
+
 #include "monitor/distinct.h"
 
 // GCC's own headers leave vectors undefined on purpose: gcc.gnu.org/PR105593.
@@ -91,16 +93,32 @@ PENSTOCK_INLINE_AVX512 void bin_doubles(const double* x, int64_t n, Tree<double>
   }
 }
 
+// The least of the registers: only a larger rank changes any of them.
+PENSTOCK_INLINE_AVX512 int least_register(const uint8_t* registers) {
+  __m512i least = _mm512_loadu_si512(registers);
+  for (int64_t i = 64; i < kRegisters; i += 64) {
+    least = _mm512_min_epu8(least, _mm512_loadu_si512(registers + i));
+  }
+  __m256i half = _mm256_min_epu8(_mm512_castsi512_si256(least), _mm512_extracti64x4_epi64(least, 1));
+  __m128i part = _mm_min_epu8(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  // The least of bytes as that of words: each byte with its neighbour first.
+  part = _mm_minpos_epu16(_mm_min_epu8(_mm_and_si128(part, _mm_set1_epi16(255)), _mm_srli_epi16(part, 8)));
+  return _mm_extract_epi16(part, 0);
+}
+
 // As hash_number and note_hash do, eight at a time. Two values of one register may meet: what is stored is
-// checked again one by one, and few are.
-PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, uint8_t* registers) {
-  const __mmask8 there = _mm512_cmp_pd_mask(value, value, _CMP_ORD_Q);
+// checked again one by one, and few are. `low` are the leading bits of which one is set where the rank is no
+// larger than any register.
+PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, __m512i low, uint8_t* registers) {
   __m512i hash = _mm512_castpd_si512(_mm512_add_pd(value, _mm512_setzero_pd()));
   hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashFirst)));
   hash = _mm512_xor_si512(hash, _mm512_srli_epi64(hash, 32));
   hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashSecond)));
   const __m512i rest = _mm512_or_si512(_mm512_slli_epi64(hash, kRegisterBits),
                                        _mm512_set1_epi64(int64_t{1} << (kRegisterBits - 1)));
+  const __mmask8 there =
+      _mm512_mask_cmp_pd_mask(_mm512_testn_epi64_mask(rest, low), value, value, _CMP_ORD_Q);
+  if (there == 0) return;
   const __m256i rank =
       _mm256_add_epi32(_mm512_cvtepi64_epi32(_mm512_lzcnt_epi64(rest)), _mm256_set1_epi32(1));
   const __m256i at = _mm512_cvtepi64_epi32(_mm512_srli_epi64(hash, 64 - kRegisterBits));
@@ -117,7 +135,54 @@ PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, uint8_t* registers) {
   }
 }
 
+// The look at all registers pays from so many values on.
+constexpr int64_t kManyNoted = 64;
+
+PENSTOCK_INLINE_AVX512 __m512i low_bits(const uint8_t* registers, int64_t n) {
+  const int least = n < kManyNoted ? 0 : least_register(registers);
+  return _mm512_set1_epi64(least == 0 ? 0 : static_cast<int64_t>(~uint64_t{0} << (64 - least)));
+}
+
+// Sixteen rows of sixteen values as sixteen columns.
+PENSTOCK_INLINE_AVX512 void transpose(const __m512* rows, __m512* columns) {
+  __m512 fours[16];  // 4 i + k: in its quarter q the values of column 4 q + k, of rows 4 i to 4 i + 3
+  for (int i = 0; i < 16; i += 4) {
+    const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(rows[i], rows[i + 1]));
+    const __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(rows[i], rows[i + 1]));
+    const __m512d next_low = _mm512_castps_pd(_mm512_unpacklo_ps(rows[i + 2], rows[i + 3]));
+    const __m512d next_high = _mm512_castps_pd(_mm512_unpackhi_ps(rows[i + 2], rows[i + 3]));
+    fours[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, next_low));
+    fours[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, next_low));
+    fours[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, next_high));
+    fours[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high, next_high));
+  }
+  for (int k = 0; k < 4; ++k) {
+    const __m512 first = _mm512_shuffle_f32x4(fours[k], fours[k + 4], 0x44);
+    const __m512 second = _mm512_shuffle_f32x4(fours[k], fours[k + 4], 0xee);
+    const __m512 third = _mm512_shuffle_f32x4(fours[k + 8], fours[k + 12], 0x44);
+    const __m512 fourth = _mm512_shuffle_f32x4(fours[k + 8], fours[k + 12], 0xee);
+    columns[k] = _mm512_shuffle_f32x4(first, third, 0x88);
+    columns[k + 4] = _mm512_shuffle_f32x4(first, third, 0xdd);
+    columns[k + 8] = _mm512_shuffle_f32x4(second, fourth, 0x88);
+    columns[k + 12] = _mm512_shuffle_f32x4(second, fourth, 0xdd);
+  }
+}
+
 }  // namespace
+
+PENSTOCK_AVX512 void split_avx512(const char* rows, int64_t stride, int64_t n, int64_t count, float* columns,
+                                  int64_t column_stride) {
+  const auto there = static_cast<__mmask16>((1u << count) - 1);
+  for (int64_t first = 0; first < n; first += kLanes) {
+    __m512 in[kLanes], out[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) {
+      in[i] = first + i < n ? _mm512_maskz_loadu_ps(there, rows + (first + i) * stride)
+                            : _mm512_set1_ps(std::numeric_limits<float>::quiet_NaN());
+    }
+    transpose(in, out);
+    for (int64_t j = 0; j < count; ++j) _mm512_storeu_ps(columns + j * column_stride + first, out[j]);
+  }
+}
 
 PENSTOCK_AVX512 void bin_avx512(const float* x, int64_t n, Tree<float> tree, uint16_t* bins) {
   if (tree.depth <= 5) return bin_floats<5>(x, n, tree, bins);
@@ -131,11 +196,13 @@ PENSTOCK_AVX512 void bin_avx512(const double* x, int64_t n, Tree<double> tree, u
 }
 
 PENSTOCK_AVX512 void note_avx512(const float* x, int64_t n, uint8_t* registers) {
-  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_cvtps_pd(_mm256_load_ps(x + i)), registers);
+  const __m512i low = low_bits(registers, n);
+  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_cvtps_pd(_mm256_load_ps(x + i)), low, registers);
 }
 
 PENSTOCK_AVX512 void note_avx512(const double* x, int64_t n, uint8_t* registers) {
-  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_load_pd(x + i), registers);
+  const __m512i low = low_bits(registers, n);
+  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_load_pd(x + i), low, registers);
 }
 
 }  // namespace penstock

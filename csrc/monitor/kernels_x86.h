@@ -17,6 +17,8 @@ namespace penstock {
 
 void bin_avx2(const float* x, int64_t n, Tree<float> tree, uint16_t* bins);
 
+void split_avx512(const char* rows, int64_t stride, int64_t n, int64_t count, float* columns,
+                  int64_t column_stride);
 void bin_avx512(const float* x, int64_t n, Tree<float> tree, uint16_t* bins);
 void bin_avx512(const double* x, int64_t n, Tree<double> tree, uint16_t* bins);
 void note_avx512(const float* x, int64_t n, uint8_t* registers);

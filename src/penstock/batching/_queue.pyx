@@ -385,7 +385,7 @@ cdef class Queue:
         self.queue = make_shared[CppQueue](settings)
 
     def next(self):
-        """Block without the GIL until there is a batch to run or to observe; None once the queue is closed."""
+        """Block without the GIL until there is a batch to run or observe; None once the queue is closed."""
         cdef Batch batch = Batch.__new__(Batch)
         batch.queue = self.queue
         with nogil:

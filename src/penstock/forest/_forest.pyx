@@ -6,7 +6,6 @@ cimport numpy as cnp
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport make_shared, shared_ptr
-from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 import numpy as np

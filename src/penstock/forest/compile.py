@@ -61,7 +61,6 @@ class CompiledGraph:
             raise InferenceError(f'input "{self._input}": {error}') from None
         return [labels if name in self._labels else scores for name in names]
 
-
     def runner(self, names: Sequence[str]) -> Runner:
         """Return what answers requests without Python, its outputs in the order of the names."""
         return self._forest.runner([name in self._labels for name in names])
@@ -96,11 +95,13 @@ def compile_graph(path: Path, columns: int, names: Sequence[str], run: Run) -> C
     data = path.read_bytes()
     if _MARK not in data:
         raise NotCompiledError("no trees")
-    ensemble = read_ensemble(data)
     try:
+        ensemble = read_ensemble(data)
         compiled = CompiledGraph(ensemble)
-    except ValueError as error:
-        raise NotCompiledError(str(error)) from None
+    except NotCompiledError:
+        raise
+    except (ValueError, IndexError, KeyError) as error:
+        raise NotCompiledError(f"the trees are not as they should be: {error}") from None
     if 0 <= columns < compiled.columns:
         raise NotCompiledError("features beyond the columns of the input")
     inputs = {ensemble.input: probes(ensemble.nodes, max(columns, compiled.columns, 1))}

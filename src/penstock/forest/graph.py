@@ -261,19 +261,18 @@ class _Places:
     """Finds nodes by the numbers of their tree and their own."""
 
     def __init__(self, trees: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> None:
-        self._keys = np.stack([trees, ids], axis=1)
-        self._order = np.lexsort((ids, trees))
-        self._sorted = self._packed(*self._keys[self._order].T)
-        if len(self._sorted) > 1 and (np.diff(self._sorted) <= 0).any():
-            raise NotCompiledError("two nodes of one number, or numbers out of range")
+        numbers = self._packed(trees, ids)
+        self._order = np.argsort(numbers)
+        self._sorted = numbers[self._order]
+        if (np.diff(self._sorted) == 0).any():
+            raise NotCompiledError("two nodes of one number")
 
     @staticmethod
     def _packed(trees: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        if trees.size and not (
-            trees.min() >= 0 and trees.max() < 2**31 and ids.min() >= 0 and ids.max() < 2**31
-        ):
+        if any(part.size and (part.min() < 0 or part.max() >= 2**31) for part in (trees, ids)):
             raise NotCompiledError("numbers of nodes out of range")
-        return trees << 31 | ids
+        numbers: np.ndarray[Any, Any] = trees << 31 | ids
+        return numbers
 
     def of(self, trees: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return indices; raises NotCompiledError where there is no such node."""
@@ -281,4 +280,5 @@ class _Places:
         found = np.searchsorted(self._sorted, wanted)
         if wanted.size and (found.max() >= len(self._sorted) or (self._sorted[found] != wanted).any()):
             raise NotCompiledError("a node that is not there")
-        return self._order[found]
+        places: np.ndarray[Any, Any] = self._order[found]
+        return places
