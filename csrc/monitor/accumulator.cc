@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "columns/values.h"
 
@@ -11,6 +12,11 @@ namespace {
 
 // Columns of a matrix that are read together: a line of cache.
 constexpr size_t kTogether = kLanes;
+
+// Batches of fewer rows are counted together, when there are many: then what is looked up, the bins of all
+// columns, is brought into the nearest cache once for all of them.
+constexpr int64_t kFewRows = 256;
+constexpr int64_t kManyRows = 2 * kBlockRows;
 
 // From one column of a block to the next: were it a power of two, their lines would meet in few sets of the
 // cache.
@@ -34,6 +40,30 @@ void read_values(const ColumnView& column, int64_t first, int64_t n, double* out
     T value;
     std::memcpy(&value, at, sizeof value);
     out[i] = static_cast<double>(value);
+  }
+}
+
+// Of one number, in bytes; 0 where numbers do not lie one by one.
+size_t size_of(Layout layout) {
+  switch (layout) {
+    case Layout::kBool:
+    case Layout::kInt8:
+    case Layout::kUint8:
+      return 1;
+    case Layout::kInt16:
+    case Layout::kUint16:
+    case Layout::kHalf:
+      return 2;
+    case Layout::kInt32:
+    case Layout::kUint32:
+    case Layout::kFloat:
+      return 4;
+    case Layout::kInt64:
+    case Layout::kUint64:
+    case Layout::kDouble:
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -109,30 +139,99 @@ Accumulator::~Accumulator() = default;
 void Accumulator::update(const ColumnView* columns, int64_t rows) {
   const std::lock_guard<std::mutex> lock(mutex_);
   rows_ += rows;
+  const bool waits = rows < kFewRows && wait(columns, rows);
   for (size_t i = 0; i < features_.size();) {
-    const ColumnView& column = columns[i];
     if (features_[i].numeric == nullptr) {
-      features_[i++].categorical->add(column, rows);
-    } else if (column.layout == Layout::kFloat && column.validity == nullptr) {
-      size_t count = 1;
-      while (count < kTogether && i + count < features_.size() && features_[i + count].numeric != nullptr &&
-             is_neighbour(columns[i + count - 1], columns[i + count])) {
-        ++count;
-      }
-      add_floats(i, count, columns, rows);
-      i += count;
+      features_[i].categorical->add(columns[i], rows);
+      ++i;
     } else {
-      add_doubles(features_[i++].numeric.get(), column, rows);
+      const size_t count = neighbours(columns, i);
+      if (!waits) add_numbers(i, count, columns[i], rows);
+      i += count;
     }
+  }
+  if (waiting_rows_ >= kManyRows) count_waiting();
+}
+
+size_t Accumulator::neighbours(const ColumnView* columns, size_t first) const {
+  if (columns[first].layout != Layout::kFloat || columns[first].validity != nullptr) return 1;
+  size_t count = 1;
+  while (count < kTogether && first + count < features_.size() &&
+         features_[first + count].numeric != nullptr &&
+         is_neighbour(columns[first + count - 1], columns[first + count])) {
+    ++count;
+  }
+  return count;
+}
+
+// Copies the numbers of a batch to those that wait; false, and nothing copied, where they are not plain ones.
+bool Accumulator::wait(const ColumnView* columns, int64_t rows) {
+  size_t group = 0;
+  for (size_t i = 0; i < features_.size();) {
+    if (features_[i].numeric == nullptr) {
+      ++i;
+      continue;
+    }
+    const size_t value_bytes = size_of(columns[i].layout);
+    if (value_bytes == 0 || columns[i].validity != nullptr) return false;
+    const size_t count = neighbours(columns, i);
+    const bool same = group < waiting_.size() && waiting_[group].first == i &&
+                      waiting_[group].count == count && waiting_[group].layout == columns[i].layout;
+    if (!same) {
+      count_waiting();
+      waiting_.resize(group);
+      waiting_.push_back({i, count, columns[i].layout, count * value_bytes, {}});
+    }
+    ++group;
+    i += count;
+  }
+  if (group < waiting_.size()) {
+    count_waiting();
+    waiting_.resize(group);
+  }
+  for (Waiting& numbers : waiting_) {
+    const ColumnView& column = columns[numbers.first];
+    const char* from = static_cast<const char*>(column.values);
+    const size_t kept = numbers.rows.size();
+    numbers.rows.resize(kept + static_cast<size_t>(rows) * numbers.row_bytes);
+    char* to = numbers.rows.data() + kept;
+    for (int64_t row = 0; row < rows; ++row, from += column.stride, to += numbers.row_bytes) {
+      std::memcpy(to, from, numbers.row_bytes);
+    }
+  }
+  waiting_rows_ += rows;
+  return true;
+}
+
+void Accumulator::count_waiting() {
+  const int64_t rows = std::exchange(waiting_rows_, 0);
+  if (rows == 0) return;
+  for (Waiting& numbers : waiting_) {
+    ColumnView column;
+    column.layout = numbers.layout;
+    column.length = rows;
+    column.values = numbers.rows.data();
+    column.stride = static_cast<int64_t>(numbers.row_bytes);
+    add_numbers(numbers.first, numbers.count, column, rows);
+    numbers.rows.clear();
   }
 }
 
-void Accumulator::add_floats(size_t first, size_t count, const ColumnView* columns, int64_t rows) {
+// `column` is the first of them.
+void Accumulator::add_numbers(size_t first, size_t count, const ColumnView& column, int64_t rows) {
+  if (column.layout == Layout::kFloat && column.validity == nullptr) {
+    add_floats(first, count, column, rows);
+  } else {
+    add_doubles(features_[first].numeric.get(), column, rows);
+  }
+}
+
+void Accumulator::add_floats(size_t first, size_t count, const ColumnView& column, int64_t rows) {
   float* block = blocks_->floats;
-  const int64_t stride = columns[first].stride;
+  const int64_t stride = column.stride;
   for (int64_t row = 0; row < rows; row += kBlockRows) {
     const int64_t n = std::min(kBlockRows, rows - row);
-    const char* at = static_cast<const char*>(columns[first].values) + row * stride;
+    const char* at = static_cast<const char*>(column.values) + row * stride;
     if (count == 1 && stride == sizeof(float)) {
       std::memcpy(block, at, static_cast<size_t>(n) * sizeof(float));
       std::fill(block + n, block + padded(n), kNanFloat);
@@ -170,6 +269,8 @@ Counts Accumulator::read() const {
 
 void Accumulator::clear() {
   rows_ = 0;
+  waiting_rows_ = 0;
+  for (Waiting& numbers : waiting_) numbers.rows.clear();
   for (Feature& feature : features_) {
     if (feature.numeric != nullptr) {
       feature.numeric->reset();
@@ -179,8 +280,9 @@ void Accumulator::clear() {
   }
 }
 
-Counts Accumulator::counts() const {
+Counts Accumulator::counts() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  count_waiting();
   return read();
 }
 
@@ -191,6 +293,7 @@ void Accumulator::reset() {
 
 Counts Accumulator::take() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  count_waiting();
   Counts found = read();
   clear();
   return found;

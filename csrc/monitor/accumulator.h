@@ -42,10 +42,11 @@ class Accumulator {
   ~Accumulator();
 
   // Counts rows [0, rows) of all columns: one view for each layout, numbers or texts as it says. Neighbours
-  // in one row-major matrix of floats are read together.
+  // in one row-major matrix of floats are read together. The numbers of little batches are copied and counted
+  // with those that follow, many rows at once, at the latest when counts are read.
   void update(const ColumnView* columns, int64_t rows);
 
-  Counts counts() const;
+  Counts counts();
   void reset();
 
   // Counts, then resets, without a batch in between.
@@ -57,17 +58,31 @@ class Accumulator {
     std::unique_ptr<Categorical> categorical;
   };
   struct Blocks;
+  // Numbers that wait, of one column or of neighbours in a matrix: rows one after the other.
+  struct Waiting {
+    size_t first;
+    size_t count;
+    Layout layout;
+    size_t row_bytes;
+    std::vector<char> rows;
+  };
 
   Counts read() const;
   void clear();
-  void add_floats(size_t first, size_t count, const ColumnView* columns, int64_t rows);
+  size_t neighbours(const ColumnView* columns, size_t first) const;
+  bool wait(const ColumnView* columns, int64_t rows);
+  void count_waiting();
+  void add_numbers(size_t first, size_t count, const ColumnView& column, int64_t rows);
+  void add_floats(size_t first, size_t count, const ColumnView& column, int64_t rows);
   void add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows);
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   int64_t rows_ = 0;
   std::vector<Feature> features_;
   const Kernels* kernels_;
   std::unique_ptr<Blocks> blocks_;
+  std::vector<Waiting> waiting_;
+  int64_t waiting_rows_ = 0;
 };
 
 }  // namespace penstock

@@ -174,6 +174,12 @@ cdef int _view_of_array(cnp.ndarray array, int64_t number, ColumnView* view) exc
     return 0
 
 
+cdef const void* _data_of(cnp.ndarray array, int number) except NULL:
+    if not cnp.PyArray_IS_C_CONTIGUOUS(array) or not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(array), number):
+        raise SignatureError(f"expected contiguous places, got {array.dtype}")
+    return cnp.PyArray_DATA(array)
+
+
 cdef Layout _layout_of_type(int number) except *:
     if number == cnp.NPY_FLOAT32:
         return Layout.kFloat
@@ -244,27 +250,34 @@ cdef class Accumulator:
         with nogil:
             self.accumulator.get().update(first, rows)
 
-    def update_parts(self, list parts not None, const int32_t[::1] part not None,
-                     const int64_t[::1] column not None, int64_t rows):
+    def update_parts(self, list parts not None, cnp.ndarray part not None, cnp.ndarray column not None,
+                     int64_t rows):
         """Count rows whose columns lie in several places.
 
         Parameters
         ----------
         parts : list of ndarray of numbers, shape (rows,) or (rows, k), or of bound Columns
-        part, column : ndarray, shape (n_features,)
+        part, column : ndarray of int32 and of int64, shape (n_features,), contiguous
             Where each feature is: the part, and the column of it.
         rows : int
         """
         cdef vector[ColumnView] views
+        cdef const int32_t* in_part
+        cdef const int64_t* in_column
         cdef size_t i, count = self.numeric.size()
         cdef int64_t number
         cdef object held
-        if <size_t>part.shape[0] != count or <size_t>column.shape[0] != count:
-            raise SignatureError(f"expected the places of {count} features, got {part.shape[0]}")
+        if <size_t>cnp.PyArray_SIZE(part) != count or <size_t>cnp.PyArray_SIZE(column) != count:
+            raise SignatureError(f"expected the places of {count} features, got {part.size}")
+        # Typed memoryviews would take longer to make than to read.
+        in_part = <const int32_t*>_data_of(part, cnp.NPY_INT32)
+        in_column = <const int64_t*>_data_of(column, cnp.NPY_INT64)
         views.resize(count)
         for i in range(count):
-            held = parts[part[i]]
-            number = column[i]
+            if not 0 <= in_part[i] < len(parts):
+                raise SignatureError(f"feature {i}: expected a part below {len(parts)}, got {in_part[i]}")
+            held = parts[in_part[i]]
+            number = in_column[i]
             if isinstance(held, Columns):
                 _view_of_columns(<Columns>held, number, &views[i])
             else:

@@ -41,6 +41,8 @@ FAILURES_INTERVAL_S = 0.5
 CONTROL_GRACE_S = 1.0
 CLOSE_TIMEOUT_S = 5.0
 _SOCKET_PATH_MAX = 100
+# How long an executor waits at most for the GIL while another thread computes: windows, loads, metrics.
+_SWITCH_INTERVAL_S = 0.0005
 
 
 class Server:
@@ -329,6 +331,7 @@ def serve(config: Config) -> int:
     """
     configure_logging(config.server.log_level, config.server.log_format)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         server = Server(config, _print_ready)
         code = runner.run(_run_with_signals(server))
