@@ -58,7 +58,7 @@ clean: ## remove what was built; the virtual environment stays
 ASAN = build/asan
 ASAN_FLAGS = -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN_LIBRARIES = -lnghttp2 -lssl -lcrypto -lz -lpthread
-ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/load tests/unit/transform tests/unit/monitor tests/property tests/adversity \
+ASAN_TESTS ?= $(wildcard tests/unit/batching tests/unit/engine tests/unit/forest tests/unit/load tests/unit/transform tests/unit/monitor tests/adversity \
 	tests/integration)
 ASAN_OBJECTS = $(patsubst csrc/%.cc,$(ASAN)/%.o,$(wildcard csrc/wire/*.cc csrc/queue/*.cc \
 	csrc/front/*.cc csrc/columns/*.cc csrc/transform/*.cc))
