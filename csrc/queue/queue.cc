@@ -157,6 +157,7 @@ bool Queue::run_at_once(Request* const* requests, size_t count) {
   }
   if (target->observation() == Observation::kNone) return true;
   std::lock_guard<std::mutex> guard(mutex_);
+  if (closed_) return true;  // the executors may have gone
   answered_.push_back(std::move(batch));
   if (answered_.size() == 1) observe_at_ns_ = now + kObserveAfterNs;
   if (idle_ > 0 && (answered_.size() == 1 || answered_.size() == kManyAnswered)) ready_.notify_one();
