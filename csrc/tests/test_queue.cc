@@ -127,7 +127,7 @@ void run(std::unique_ptr<Batch> batch, Random* random, int64_t max_batch_rows) {
   if (random->chance(0.2)) std::this_thread::sleep_for(std::chrono::microseconds(random->below(500)));
   if (random->chance(0.05)) return;  // forgotten: its requests are answered all the same
   if (random->chance(0.05)) return batch->fail({Code::kInternal, "inference failed", "on purpose"});
-  if (random->chance(0.1)) {
+  if (batch->request_count() > 1 && random->chance(0.1)) {
     for (auto& part : batch->split()) {
       part->gather(std::make_shared<BufferPool>().get());
       if (random->chance(0.9)) complete(part.get());
