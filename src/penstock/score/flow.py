@@ -1,11 +1,12 @@
 """Units in, output files out: reading, gathering, inference and writing at the same time.
 
-Readers decode record batches, workers score them, writers put them into files in
-their order. What is under way is bounded, so memory is too. Read next: job.py.
+Readers decode record batches, workers run the model over them, writers put them into files in their order.
+Readers that are ahead gather inputs too. What is under way is bounded, so memory is too. Read next: job.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import queue
@@ -31,7 +32,8 @@ __all__ = ["Flow", "Writing", "reason"]
 _POLL_S: Final = 0.2
 # What lies free between buffers is given back now and then, or the peak creeps up with the rows.
 _TRIM_ROWS: Final = 2**19
-_BAD_INPUT: Final = (PenstockError, pa.ArrowException, OSError, ValueError)
+_BAD_ROWS: Final = (PenstockError, pa.ArrowException, ValueError)
+_BAD_INPUT: Final = (*_BAD_ROWS, OSError)
 
 _T = TypeVar("_T")
 
@@ -100,8 +102,10 @@ class Flow:
 
     Notes
     -----
-    Beside the runs of the model there are one worker more than these, to gather the next inputs
-    meanwhile, readers and writers. At most ``2 · threads + 4`` batches are under way.
+    Beside the workers, of which each runs the model all the time, there are readers and writers. What
+    surrounds a run is theirs as far as they keep up: a reader gathers the inputs of a batch where enough
+    others wait for the model, a writer puts its columns together. At most ``2 · threads + 4`` batches are
+    under way.
     """
 
     def __init__(
@@ -114,7 +118,6 @@ class Flow:
         self._fatal: BaseException | None = None
         self._work: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._slots = threading.Semaphore(2 * threads + 4)
-        self._gate = threading.Semaphore(threads)
         self._finishing = threading.Lock()
         self._untrimmed_rows = 0
         self._writers: list[queue.SimpleQueue[Any]] = []
@@ -150,7 +153,7 @@ class Flow:
         self._writers = [queue.SimpleQueue() for _ in range(max(1, self._threads // 4))]
         rotation = itertools.cycle(self._writers)
         readers = [self._thread(self._read_all, pull, rotation) for _ in range(max(1, self._threads // 2))]
-        workers = [self._thread(self._score_all) for _ in range(self._threads + 1)]
+        workers = [self._thread(self._score_all) for _ in range(self._threads)]
         writers = [self._thread(self._write_all, events) for events in self._writers]
         stages: list[tuple[list[threading.Thread], list[queue.SimpleQueue[Any]]]] = [
             (readers, [self._work] * len(workers)),
@@ -273,28 +276,36 @@ class Flow:
         if part.failed:
             self._slots.release()
             return
-        self._work.put((part, part.sent, batch))
+        self._work.put((part, part.sent, batch, self._gathered(part, batch)))
         part.sent += 1
+
+    def _gathered(self, part: _Part, batch: pa.RecordBatch) -> Any:
+        """Return the inputs of a batch where the model has enough to do; None leaves them to a worker.
+
+        So does a value that does not fit: it costs a unit, not what the reader has before it.
+        """
+        assert part.binding is not None
+        if self._work.qsize() >= self._threads:
+            with contextlib.suppress(*_BAD_ROWS):
+                return part.binding.prepare(batch)
+        return None
 
     # Workers
 
     def _score_all(self) -> None:
         while (item := self._work.get()) is not None:
-            part, number, batch = item
+            part, number, batch, inputs = item
             if part.failed or self._stop.is_set():
                 self._slots.release()
                 continue
             try:
-                inputs = part.binding.prepare(batch)
-                with self._gate:
-                    answer = part.binding.infer(inputs)
-                rows = part.binding.assemble(batch, answer)
-            except (PenstockError, pa.ArrowException, ValueError) as error:
+                answer = part.binding.infer(part.binding.prepare(batch) if inputs is None else inputs)
+            except _BAD_ROWS as error:
                 self._slots.release()
                 part.events.put(("fail", part, error))
             else:
-                part.events.put(("rows", part, number, rows))
-            batch = rows = answer = item = None
+                part.events.put(("rows", part, number, batch, answer))
+            batch = inputs = answer = item = None
 
     # Writers
 
@@ -320,8 +331,9 @@ class Flow:
                 self._fail(part, details[0])
                 return
             if kind == "rows":
-                number, rows = details
-                part.waiting[number] = rows
+                assert part.binding is not None
+                number, batch, answer = details
+                part.waiting[number] = part.binding.assemble(batch, answer)
                 while (rows := part.waiting.pop(part.written, None)) is not None:
                     self._write(part, rows)
             else:
@@ -332,7 +344,7 @@ class Flow:
             self._fatal = self._fatal or error
             self._stop.set()
             self._abandon(part)
-        except (PenstockError, pa.ArrowException, ValueError) as error:
+        except _BAD_ROWS as error:
             self._fail(part, error)
 
     def _fail(self, part: _Part, error: Exception) -> None:
