@@ -1,12 +1,11 @@
 """Units in, output files out: reading, gathering, inference and writing at the same time.
 
-Readers decode record batches, workers run the model over them, writers put them into files in their order.
-Readers that are ahead gather inputs too. What is under way is bounded, so memory is too. Read next: job.py.
+Readers decode record batches and gather inputs, workers run the model, writers put columns together and
+into files in their order. What is under way is bounded, so memory is too. Read next: job.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import itertools
 import queue
@@ -102,10 +101,9 @@ class Flow:
 
     Notes
     -----
-    Beside the workers, of which each runs the model all the time, there are readers and writers. What
-    surrounds a run is theirs as far as they keep up: a reader gathers the inputs of a batch where enough
-    others wait for the model, a writer puts its columns together. At most ``2 · threads + 4`` batches are
-    under way.
+    A worker does nothing but run the model, so it keeps its core. Readers gather, while what they have
+    decoded is in their core's cache, and only kept columns go on. At most ``2 · threads + 4`` batches are
+    under way, beside one a reader.
     """
 
     def __init__(
@@ -268,44 +266,39 @@ class Flow:
             batch = following
 
     def _send(self, part: _Part, batch: pa.RecordBatch) -> None:
-        while not self._slots.acquire(timeout=_POLL_S):
-            if self._stop.is_set():
-                raise _Stopped
+        assert part.binding is not None
         if self._stop.is_set():
             raise _Stopped
         if part.failed:
-            self._slots.release()
             return
-        self._work.put((part, part.sent, batch, self._gathered(part, batch)))
+        try:
+            inputs = part.binding.prepare(batch)
+        except _BAD_ROWS as error:
+            # It costs the unit: the reader goes on to the next one.
+            part.events.put(("fail", part, error))
+            return
+        while not self._slots.acquire(timeout=_POLL_S):
+            if self._stop.is_set():
+                raise _Stopped
+        self._work.put((part, part.sent, part.binding.kept(batch), inputs))
         part.sent += 1
-
-    def _gathered(self, part: _Part, batch: pa.RecordBatch) -> Any:
-        """Return the inputs of a batch where the model has enough to do; None leaves them to a worker.
-
-        So does a value that does not fit: it costs a unit, not what the reader has before it.
-        """
-        assert part.binding is not None
-        if self._work.qsize() >= self._threads:
-            with contextlib.suppress(*_BAD_ROWS):
-                return part.binding.prepare(batch)
-        return None
 
     # Workers
 
     def _score_all(self) -> None:
         while (item := self._work.get()) is not None:
-            part, number, batch, inputs = item
+            part, number, kept, inputs = item
             if part.failed or self._stop.is_set():
                 self._slots.release()
                 continue
             try:
-                answer = part.binding.infer(part.binding.prepare(batch) if inputs is None else inputs)
+                answer = part.binding.infer(inputs)
             except _BAD_ROWS as error:
                 self._slots.release()
                 part.events.put(("fail", part, error))
             else:
-                part.events.put(("rows", part, number, batch, answer))
-            batch = inputs = answer = item = None
+                part.events.put(("rows", part, number, kept, answer))
+            kept = inputs = answer = item = None
 
     # Writers
 
@@ -332,8 +325,8 @@ class Flow:
                 return
             if kind == "rows":
                 assert part.binding is not None
-                number, batch, answer = details
-                part.waiting[number] = part.binding.assemble(batch, answer)
+                number, kept, answer = details
+                part.waiting[number] = part.binding.assemble(kept, answer)
                 while (rows := part.waiting.pop(part.written, None)) is not None:
                     self._write(part, rows)
             else:
