@@ -30,7 +30,7 @@ __all__ = ["Flow", "Writing", "reason"]
 
 _POLL_S: Final = 0.2
 # What lies free between buffers is given back now and then, or the peak creeps up with the rows.
-_TRIM_ROWS: Final = 2**19
+_TRIM_ROWS: Final = 2**22
 _BAD_ROWS: Final = (PenstockError, pa.ArrowException, ValueError)
 _BAD_INPUT: Final = (*_BAD_ROWS, OSError)
 
