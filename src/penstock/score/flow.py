@@ -1,7 +1,7 @@
 """Units in, output files out: reading, gathering, inference and writing at the same time.
 
-Readers decode record batches, workers score them, writers put them into files in
-their order. What is under way is bounded, so memory is too. Read next: job.py.
+Readers decode record batches and gather inputs, workers run the model, writers put columns together and
+into files in their order. What is under way is bounded, so memory is too. Read next: job.py.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ __all__ = ["Flow", "Writing", "reason"]
 
 _POLL_S: Final = 0.2
 # What lies free between buffers is given back now and then, or the peak creeps up with the rows.
-_TRIM_ROWS: Final = 2**19
-_BAD_INPUT: Final = (PenstockError, pa.ArrowException, OSError, ValueError)
+_TRIM_ROWS: Final = 2**22
+_BAD_ROWS: Final = (PenstockError, pa.ArrowException, ValueError)
+_BAD_INPUT: Final = (*_BAD_ROWS, OSError)
 
 _T = TypeVar("_T")
 
@@ -100,8 +101,9 @@ class Flow:
 
     Notes
     -----
-    Beside the runs of the model there are one worker more than these, to gather the next inputs
-    meanwhile, readers and writers. At most ``2 · threads + 4`` batches are under way.
+    A worker does nothing but run the model, so it keeps its core. Readers gather, while what they have
+    decoded is in their core's cache, and only kept columns go on. At most ``2 · threads + 4`` batches are
+    under way, beside one a reader.
     """
 
     def __init__(
@@ -114,7 +116,6 @@ class Flow:
         self._fatal: BaseException | None = None
         self._work: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._slots = threading.Semaphore(2 * threads + 4)
-        self._gate = threading.Semaphore(threads)
         self._finishing = threading.Lock()
         self._untrimmed_rows = 0
         self._writers: list[queue.SimpleQueue[Any]] = []
@@ -150,7 +151,7 @@ class Flow:
         self._writers = [queue.SimpleQueue() for _ in range(max(1, self._threads // 4))]
         rotation = itertools.cycle(self._writers)
         readers = [self._thread(self._read_all, pull, rotation) for _ in range(max(1, self._threads // 2))]
-        workers = [self._thread(self._score_all) for _ in range(self._threads + 1)]
+        workers = [self._thread(self._score_all) for _ in range(self._threads)]
         writers = [self._thread(self._write_all, events) for events in self._writers]
         stages: list[tuple[list[threading.Thread], list[queue.SimpleQueue[Any]]]] = [
             (readers, [self._work] * len(workers)),
@@ -265,36 +266,39 @@ class Flow:
             batch = following
 
     def _send(self, part: _Part, batch: pa.RecordBatch) -> None:
-        while not self._slots.acquire(timeout=_POLL_S):
-            if self._stop.is_set():
-                raise _Stopped
+        assert part.binding is not None
         if self._stop.is_set():
             raise _Stopped
         if part.failed:
-            self._slots.release()
             return
-        self._work.put((part, part.sent, batch))
+        try:
+            inputs = part.binding.prepare(batch)
+        except _BAD_ROWS as error:
+            # It costs the unit: the reader goes on to the next one.
+            part.events.put(("fail", part, error))
+            return
+        while not self._slots.acquire(timeout=_POLL_S):
+            if self._stop.is_set():
+                raise _Stopped
+        self._work.put((part, part.sent, part.binding.kept(batch), inputs))
         part.sent += 1
 
     # Workers
 
     def _score_all(self) -> None:
         while (item := self._work.get()) is not None:
-            part, number, batch = item
+            part, number, kept, inputs = item
             if part.failed or self._stop.is_set():
                 self._slots.release()
                 continue
             try:
-                inputs = part.binding.prepare(batch)
-                with self._gate:
-                    answer = part.binding.infer(inputs)
-                rows = part.binding.assemble(batch, answer)
-            except (PenstockError, pa.ArrowException, ValueError) as error:
+                answer = part.binding.infer(inputs)
+            except _BAD_ROWS as error:
                 self._slots.release()
                 part.events.put(("fail", part, error))
             else:
-                part.events.put(("rows", part, number, rows))
-            batch = rows = answer = item = None
+                part.events.put(("rows", part, number, kept, answer))
+            kept = inputs = answer = item = None
 
     # Writers
 
@@ -320,8 +324,9 @@ class Flow:
                 self._fail(part, details[0])
                 return
             if kind == "rows":
-                number, rows = details
-                part.waiting[number] = rows
+                assert part.binding is not None
+                number, kept, answer = details
+                part.waiting[number] = part.binding.assemble(kept, answer)
                 while (rows := part.waiting.pop(part.written, None)) is not None:
                     self._write(part, rows)
             else:
@@ -332,7 +337,7 @@ class Flow:
             self._fatal = self._fatal or error
             self._stop.set()
             self._abandon(part)
-        except (PenstockError, pa.ArrowException, ValueError) as error:
+        except _BAD_ROWS as error:
             self._fail(part, error)
 
     def _fail(self, part: _Part, error: Exception) -> None:

@@ -204,6 +204,7 @@ class Job:
         OutputError
         """
         if self._digests is not None:
+            self._digests.hurry(cores())
             while self._digests.alive(0.2):
                 tick()
         units = tuple(sorted(self._entries.values(), key=lambda entry: (entry.input, entry.unit.begin)))

@@ -233,23 +233,26 @@ class Binding:
             return batch
         return {fill.spec.name: fill.array(batch) for fill in self._fills}
 
+    def kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the columns of a batch that are kept: all that :meth:`assemble` needs."""
+        return batch.select(self._scorer.keep)
+
     def infer(self, prepared: Any) -> Arrays:
         """Run the pipeline; raises InferenceError."""
         if self._staged:
             return self._pipeline.run(prepared)
         return self._pipeline.score(prepared)
 
-    def assemble(self, batch: pa.RecordBatch, answer: Arrays) -> pa.RecordBatch:
+    def assemble(self, kept: pa.RecordBatch, answer: Arrays) -> pa.RecordBatch:
         """Return the rows to write: kept columns as they came, then the outputs."""
-        kept = [batch.column(name) for name in self._scorer.keep]
         written = [output.column(answer[output.tensor]) for output in self._outputs]
-        return pa.RecordBatch.from_arrays([*kept, *written], schema=self.schema)
+        return pa.RecordBatch.from_arrays([*kept.columns, *written], schema=self.schema)
 
     def score(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Do the three steps in turn."""
         if not len(batch):
             return _empty(self.schema)
-        return self.assemble(batch, self.infer(self.prepare(batch)))
+        return self.assemble(self.kept(batch), self.infer(self.prepare(batch)))
 
 
 class Fill:

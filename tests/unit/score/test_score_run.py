@@ -496,6 +496,15 @@ class TestBadInputs:
         with pytest.raises(ScoreError, match=r'in\.parquet.*input "x": expected no nulls'):
             ps.score(model, tmp_path / "in.parquet", out)
 
+    @pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrows"])
+    def test_nulls_cost_one_unit(self, suffix: str, tmp_path: Path, out: Path) -> None:
+        model = models.publish(tmp_path / "models", "lookup", 1, models.lookup)
+        table = pa.table({"x": pa.array([0, 1, 2, None, 3, 1])})
+        path = write(tmp_path / f"in.{suffix}", table, row_group=2)
+        report = ps.score(model, path, out, keep=["x"], batch_rows=1, unit_rows=2, on_error="skip")
+        assert [failure.message[:9] for failure in report.failed] == ['input "x"']
+        assert read_output(out).sort_by("x").to_pydict() == {"x": [0, 1, 1, 3], "y": [10, 20, 20, 40]}
+
     def test_csv_that_breaks_half_way(self, tmp_path: Path, model: Path, out: Path) -> None:
         table = make_table(100_000)
         path = write(tmp_path / "in.csv", table)
