@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "columns/values.h"
+#include "monitor/edges.h"
 
 namespace penstock {
 namespace {
@@ -36,9 +37,23 @@ void split_rows(const char* row, int64_t stride, int64_t n, float* out) {
   }
 }
 
+void read_floats(const ColumnView& column, int64_t first, int64_t n, float* out) {
+  const char* at = static_cast<const char*>(column.values) + first * column.stride;
+  for (int64_t i = 0; i < n; ++i, at += column.stride) std::memcpy(out + i, at, sizeof(float));
+}
+
 template <typename T>
 void read_values(const ColumnView& column, int64_t first, int64_t n, double* out) {
   const char* at = static_cast<const char*>(column.values) + first * column.stride;
+  if (column.stride == sizeof(T)) {
+    // What compilers make of a stride that they do not know is no vector code.
+    for (int64_t i = 0; i < n; ++i) {
+      T value;
+      std::memcpy(&value, at + i * static_cast<int64_t>(sizeof(T)), sizeof value);
+      out[i] = static_cast<double>(value);
+    }
+    return;
+  }
   for (int64_t i = 0; i < n; ++i, at += column.stride) {
     T value;
     std::memcpy(&value, at, sizeof value);
@@ -76,6 +91,12 @@ Reader reader_of(Layout layout) {
   }
 }
 
+// Whether values lie as an array of doubles does, none missing but NaN.
+bool is_array(const ColumnView& column) {
+  return column.layout == Layout::kDouble && column.validity == nullptr && column.stride == sizeof(double) &&
+         reinterpret_cast<uintptr_t>(column.values) % alignof(double) == 0;
+}
+
 // n numbers from row `first` on; missing is NaN.
 void read_numbers(const ColumnView& column, int64_t first, int64_t n, double* out) {
   const Reader read = reader_of(column.layout);
@@ -101,7 +122,7 @@ struct Accumulator::Blocks {
 };
 
 Accumulator::Accumulator(const std::vector<FeatureLayout>& layouts, const Kernels* kernels)
-    : blocks_(new Blocks) {
+    : kernels_(kernels), blocks_(new Blocks) {
   for (const FeatureLayout& layout : layouts) {
     Feature feature;
     if (layout.numeric) {
@@ -136,6 +157,50 @@ void Accumulator::update(const ColumnView* columns, int64_t rows) {
   }
 }
 
+std::vector<std::vector<double>> Accumulator::fit(const ColumnView* columns, int64_t rows, int bins) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  rows_ += rows;
+  EdgeChooser chooser(kernels_);
+  std::vector<double> values;
+  std::vector<std::vector<double>> found(features_.size());
+  for (size_t i = 0; i < features_.size(); ++i) {
+    const ColumnView& column = columns[i];
+    Numeric* numeric = features_[i].numeric.get();
+    if (numeric == nullptr) {
+      features_[i].categorical->add(column, rows);
+      continue;
+    }
+    const auto* at = static_cast<const double*>(column.values);
+    if (!is_array(column)) {
+      values.resize(static_cast<size_t>(rows));
+      read_numbers(column, 0, rows, values.data());
+      at = values.data();
+    }
+    Edges edges = chooser.choose(at, rows, bins);
+    numeric->set_bins(edges.edges, std::move(edges.histogram));
+    measure(numeric, column, rows);
+    found[i] = std::move(edges.edges);
+  }
+  return found;
+}
+
+void Accumulator::measure(Numeric* numeric, const ColumnView& column, int64_t rows) {
+  const bool floats = column.layout == Layout::kFloat && column.validity == nullptr;
+  for (int64_t row = 0; row < rows; row += kBlockRows) {
+    const int64_t n = std::min(kBlockRows, rows - row);
+    const int64_t whole = padded(n);
+    if (floats) {
+      read_floats(column, row, n, blocks_->floats);
+      std::fill(blocks_->floats + n, blocks_->floats + whole, kNanFloat);
+      numeric->measure(blocks_->floats, n);
+    } else {
+      read_numbers(column, row, n, blocks_->doubles);
+      std::fill(blocks_->doubles + n, blocks_->doubles + whole, kNan);
+      numeric->measure(blocks_->doubles, n);
+    }
+  }
+}
+
 void Accumulator::add_floats(size_t first, size_t count, const ColumnView* columns, int64_t rows) {
   float* block = blocks_->floats;
   const int64_t stride = columns[first].stride;
@@ -161,6 +226,7 @@ void Accumulator::add_floats(size_t first, size_t count, const ColumnView* colum
 
 void Accumulator::add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows) {
   double* block = blocks_->doubles;
+  numeric->begin(rows);
   for (int64_t row = 0; row < rows; row += kBlockRows) {
     const int64_t n = std::min(kBlockRows, rows - row);
     const int64_t whole = padded(n);
@@ -168,6 +234,7 @@ void Accumulator::add_doubles(Numeric* numeric, const ColumnView& column, int64_
     std::fill(block + n, block + whole, kNan);
     numeric->add(block, n);
   }
+  numeric->end();
 }
 
 Counts Accumulator::read() const {

@@ -250,6 +250,16 @@ PENSTOCK_INLINE void bin(const T* x, int64_t n, Tree<T> tree, uint16_t* bins) {
 }
 
 template <typename T>
+PENSTOCK_INLINE void locate(const T* x, int64_t n, const Grid& grid, uint16_t* cells) {
+  for (int64_t i = 0; i < n; ++i) {
+    double cell = (static_cast<double>(x[i]) - grid.low) * grid.per_unit;
+    cell = cell > 0 ? cell : 0;  // NaN too
+    cell = cell < grid.last ? cell : grid.last;
+    cells[i] = static_cast<uint16_t>(static_cast<int32_t>(cell));
+  }
+}
+
+template <typename T>
 PENSTOCK_INLINE void note(const T* x, int64_t n, uint8_t* registers) {
   for (int64_t i = 0; i < n; ++i) {
     if (x[i] == x[i]) note_hash(hash_number(static_cast<double>(x[i])), registers);
@@ -262,6 +272,12 @@ PENSTOCK_INLINE void note(const T* x, int64_t n, uint8_t* registers) {
   }                                                                                                     \
   target void measure_double_##name(const double* x, int64_t n, double low, double high, Measured* r) { \
     measure<double>(x, n, low, high, r);                                                                \
+  }                                                                                                     \
+  target void locate_float_##name(const float* x, int64_t n, Grid grid, uint16_t* cells) {              \
+    locate<float>(x, n, grid, cells);                                                                   \
+  }                                                                                                     \
+  target void locate_double_##name(const double* x, int64_t n, Grid grid, uint16_t* cells) {            \
+    locate<double>(x, n, grid, cells);                                                                  \
   }
 
 #define PENSTOCK_SEARCH(name, target)                                                            \
@@ -282,20 +298,20 @@ void bin_float_none(const float* x, int64_t n, Tree<float> tree, uint16_t* bins)
 PENSTOCK_MEASURE(none, )
 PENSTOCK_SEARCH(none, )
 constexpr Kernels kNone = {"none",
-                           {measure_float_none, bin_float_none, note_float_none},
-                           {measure_double_none, bin_double_none, note_double_none}};
+                           {measure_float_none, bin_float_none, locate_float_none, note_float_none},
+                           {measure_double_none, bin_double_none, locate_double_none, note_double_none}};
 
 #ifdef PENSTOCK_MONITOR_X86
 PENSTOCK_MEASURE(avx2, PENSTOCK_AVX2)
 PENSTOCK_SEARCH(avx2, PENSTOCK_AVX2)
 constexpr Kernels kAvx2 = {"avx2",
-                           {measure_float_avx2, bin_avx2, note_float_avx2},
-                           {measure_double_avx2, bin_double_avx2, note_double_avx2}};
+                           {measure_float_avx2, bin_avx2, locate_float_avx2, note_float_avx2},
+                           {measure_double_avx2, bin_double_avx2, locate_double_avx2, note_double_avx2}};
 
 PENSTOCK_MEASURE(avx512, PENSTOCK_AVX512)
 constexpr Kernels kAvx512 = {"avx512",
-                             {measure_float_avx512, bin_avx512, note_avx512},
-                             {measure_double_avx512, bin_avx512, note_avx512}};
+                             {measure_float_avx512, bin_avx512, locate_float_avx512, note_avx512},
+                             {measure_double_avx512, bin_avx512, locate_double_avx512, note_avx512}};
 #endif
 
 }  // namespace

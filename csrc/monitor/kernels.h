@@ -36,11 +36,22 @@ struct Tree {
   int depth = 0;
 };
 
+// Equal cells over a range; what is outside is in the first or the last. Of two numbers the larger is never
+// in the lower cell, whatever roundings do.
+constexpr int kMostCells = 4096;
+struct Grid {
+  double low = 0;
+  double per_unit = 0;  // cells
+  double last = 0;      // cell; a whole number, below kMostCells
+};
+
 template <typename T>
 struct Loops {
   void (*measure)(const T* x, int64_t n, T low, T high, Measured* result);
   // bins[i] = how many edges are <= x[i]; 0 for NaN.
   void (*bin)(const T* x, int64_t n, Tree<T> tree, uint16_t* bins);
+  // The cell of each value; 0 for NaN. x may lie anywhere and needs no NaN behind it.
+  void (*locate)(const T* x, int64_t n, Grid grid, uint16_t* cells);
   // Notes every value but NaN in the registers: see distinct.h. -0 is 0.
   void (*note)(const T* x, int64_t n, uint8_t* registers);
 };
