@@ -15,7 +15,7 @@ from penstock.monitor.calibration.cells import cells
 from penstock.monitor.calibration.check import Check
 from penstock.monitor.calibration.gamma import chi_square_tail
 from penstock.monitor.calibration.hypergeometric import fisher, fisher_greater
-from penstock.monitor.calibration.quadratic_form import quadratic_form_tail
+from penstock.monitor.calibration.quadratic_form import quadratic_form_tails
 from penstock.monitor.statistics.bins import paired
 from penstock.monitor.statistics.chi_square import pearson
 from penstock.monitor.statistics.cramer_von_mises import squared_gap
@@ -107,13 +107,14 @@ def _places(pairs: Sequence[Pair]) -> Iterator[tuple[int, Check]]:
     where = [i for i, (before, after) in enumerate(counts) if np.count_nonzero(before + after) >= 2]
     for layer, before, after in Stack([counts[index] for index in where]):
         weights = square_weights(before + after)
-        measured = squared_gap(before, after).tolist(), largest_gap(before, after).tolist()
-        for place, own, value, gap in zip(layer, weights, *measured, strict=True):
+        values, gaps = squared_gap(before, after).tolist(), largest_gap(before, after).tolist()
+        tails = quadratic_form_tails(weights, values)
+        for place, value, tail, gap in zip(layer, values, tails, gaps, strict=True):
             index = where[place]
             check = Check(
                 name="cramer_von_mises",
                 value=value,
-                p_value=quadratic_form_tail(own, value),
+                p_value=tail,
                 effect=gap,
                 reason=words.mean(*pairs[index]),
             )
