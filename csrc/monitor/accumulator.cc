@@ -176,9 +176,9 @@ std::vector<std::vector<double>> Accumulator::fit(const ColumnView* columns, int
       read_numbers(column, 0, rows, values.data());
       at = values.data();
     }
-    Edges edges = chooser.choose(at, rows, bins);
-    numeric->set_bins(edges.edges, std::move(edges.histogram));
     measure(numeric, column, rows);
+    Edges edges = chooser.choose(at, rows, numeric->counts().finite, bins);
+    numeric->set_bins(edges.edges, std::move(edges.histogram));
     found[i] = std::move(edges.edges);
   }
   return found;

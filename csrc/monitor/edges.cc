@@ -32,6 +32,15 @@ double between(double low, double high) {
   return middle > low && middle <= high ? middle : high;
 }
 
+// A number that is larger for a larger value, and grows with the logarithm of its magnitude; equal values
+// have equal ones.
+double key_of(double x) {
+  x += 0.0;
+  int64_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return static_cast<double>(bits < 0 ? std::numeric_limits<int64_t>::min() - bits : bits);
+}
+
 // Some different values, and how often each came.
 class Distinct {
  public:
@@ -81,31 +90,25 @@ struct Cut {
 }  // namespace
 
 Edges choose_edges(const double* x, int64_t n, int bins) {
-  return EdgeChooser(find_kernels(nullptr)).choose(x, n, bins);
+  int64_t finite = 0;
+  for (int64_t i = 0; i < n; ++i) finite += std::isfinite(x[i]) ? 1 : 0;
+  return EdgeChooser(find_kernels(nullptr)).choose(x, n, finite, bins);
 }
 
-Edges EdgeChooser::choose(const double* x, int64_t n, int bins) {
+Edges EdgeChooser::choose(const double* x, int64_t n, int64_t finite, int bins) {
   int64_t lowest = 0, highest = 0;
-  x = only_finite(x, &n, &lowest, &highest);
+  if (finite < n) x = only_finite(x, n, &lowest, &highest);
   Edges found;
-  if (!find_few(x, n, bins, &found)) find_many(x, n, bins, &found);
+  if (!find_few(x, finite, bins, &found)) find_many(x, finite, bins, &found);
   found.histogram.front() += lowest;
   found.histogram.back() += highest;
   return found;
 }
 
-// Returns where finite values lie, how many they are, and how many infinities there are of either sign.
-const double* EdgeChooser::only_finite(const double* x, int64_t* n, int64_t* lowest, int64_t* highest) {
-  constexpr uint64_t kMagnitude = std::numeric_limits<int64_t>::max(), kLeast = 0x7ff0000000000000;
-  int64_t others = 0;
-  for (int64_t i = 0; i < *n; ++i) {
-    uint64_t bits;
-    std::memcpy(&bits, x + i, sizeof bits);
-    others += (bits & kMagnitude) >= kLeast ? 1 : 0;
-  }
-  if (others == 0) return x;
+// Returns where finite values lie, and counts the infinities of either sign.
+const double* EdgeChooser::only_finite(const double* x, int64_t n, int64_t* lowest, int64_t* highest) {
   finite_.clear();
-  for (int64_t i = 0; i < *n; ++i) {
+  for (int64_t i = 0; i < n; ++i) {
     if (std::isfinite(x[i])) {
       finite_.push_back(x[i]);
     } else {
@@ -113,7 +116,6 @@ const double* EdgeChooser::only_finite(const double* x, int64_t* n, int64_t* low
       *highest += x[i] == kInfinity ? 1 : 0;
     }
   }
-  *n = static_cast<int64_t>(finite_.size());
   return finite_.data();
 }
 
@@ -137,7 +139,7 @@ void EdgeChooser::find_many(const double* x, int64_t n, int bins, Edges* found) 
   for (int64_t bin = 1; bin < bins; ++bin) ranks.push_back((bin * n + bins - 1) / bins - 1);
   ranks.push_back(n - 1);
   std::vector<Quantile> chosen;
-  select(x, n, 0, ranks, 0, &chosen);
+  select(x, n, 0, ranks, 0, false, &chosen);
   const double least = chosen.front().value, most = chosen.back().value;
 
   std::vector<Cut> cuts;
@@ -153,7 +155,7 @@ void EdgeChooser::find_many(const double* x, int64_t n, int bins, Edges* found) 
     std::vector<int64_t> after;
     for (const Quantile& one : heavy) after.push_back(one.upto);
     std::vector<Quantile> next;
-    select(x, n, 0, after, 0, &next);
+    select(x, n, 0, after, 0, false, &next);
     for (size_t i = 0; i < heavy.size(); ++i) {
       cuts.push_back({between(heavy[i].value, next[i].value), heavy[i].upto});
     }
@@ -171,42 +173,59 @@ void EdgeChooser::find_many(const double* x, int64_t n, int bins, Edges* found) 
 }
 
 void EdgeChooser::select(const double* x, int64_t n, int64_t base, const std::vector<int64_t>& ranks,
-                         size_t depth, std::vector<Quantile>* found) {
+                         size_t depth, bool by_keys, std::vector<Quantile>* found) {
   if (ranks.empty()) return;
   if (n <= kFew || depth == kDeepest) return sort(x, n, base, ranks, found);
+  const double* keys = x;
+  if (by_keys) {
+    Level& level = levels_[depth];
+    level.keys.resize(static_cast<size_t>(n));
+    std::transform(x, x + n, level.keys.begin(), key_of);
+    keys = level.keys.data();
+  }
   sample_.clear();
-  for (int64_t i = 0; i < kSample; ++i) sample_.push_back(x[i * n / kSample]);
+  for (int64_t i = 0; i < kSample; ++i) sample_.push_back(keys[i * n / kSample]);
   const auto low = sample_.begin() + kBeyond, high = sample_.end() - 1 - kBeyond;
   std::nth_element(sample_.begin(), low, sample_.end());
   std::nth_element(low + 1, high, sample_.end());
   const double range = *high - *low;
-  if (range == 0) return part(x, n, base, *low, ranks, depth, found);
+  if (range == 0) {
+    const auto middle = std::find(keys, keys + n, *low) - keys;
+    return part(x, n, base, x[middle], ranks, depth, found);
+  }
   int64_t cells = kMostCells;
   while (cells > 2 && cells * kPerCell > n) cells /= 2;
   const auto last = static_cast<double>(cells - 1);
-  search(x, n, base, {*low, last / range, last}, ranks, depth, found);
+  search(x, keys, n, base, {*low, last / range, last}, ranks, depth, found);
 }
 
 void EdgeChooser::sort(const double* x, int64_t n, int64_t base, const std::vector<int64_t>& ranks,
                        std::vector<Quantile>* found) {
+  if (ranks.size() == 1 && n <= kFew) return found->push_back(pick(x, n, base, ranks[0]));
   sorted_.assign(x, x + n);
-  if (ranks.size() == 1) {
-    const auto at = sorted_.begin() + (ranks[0] - base);
-    std::nth_element(sorted_.begin(), at, sorted_.end());
-    const double value = *at;
-    Quantile quantile = {value, base, base};
-    for (const double one : sorted_) {
-      quantile.below += one < value ? 1 : 0;
-      quantile.upto += one <= value ? 1 : 0;
-    }
-    found->push_back(quantile);
-    return;
-  }
   std::sort(sorted_.begin(), sorted_.end());
   for (const int64_t rank : ranks) {
     const double value = sorted_[static_cast<size_t>(rank - base)];
     const auto [first, end] = std::equal_range(sorted_.begin(), sorted_.end(), value);
     found->push_back({value, base + (first - sorted_.begin()), base + (end - sorted_.begin())});
+  }
+}
+
+// Tries values that lie between those that were too low and too high; each divides what is left, as in a
+// quickselect, but nothing is moved.
+EdgeChooser::Quantile EdgeChooser::pick(const double* x, int64_t n, int64_t base, int64_t rank) const {
+  double low = -kInfinity, high = kInfinity;
+  for (int64_t i = 0;; ++i) {
+    if (!(low < x[i] && x[i] < high)) continue;
+    int64_t below, upto;
+    kernels_->doubles.rank(x, n, x[i], &below, &upto);
+    if (base + upto <= rank) {
+      low = x[i];
+    } else if (base + below > rank) {
+      high = x[i];
+    } else {
+      return {x[i], base + below, base + upto};
+    }
   }
 }
 
@@ -222,12 +241,12 @@ void EdgeChooser::part(const double* x, int64_t n, int64_t base, double middle,
   const int64_t first = base + less, end = base + n - more;
   const auto from = std::lower_bound(ranks.begin(), ranks.end(), first);
   const auto to = std::lower_bound(from, ranks.end(), end);
-  select(below.data(), less, base, {ranks.begin(), from}, depth + 1, found);
+  select(below.data(), less, base, {ranks.begin(), from}, depth + 1, false, found);
   found->insert(found->end(), static_cast<size_t>(to - from), {middle, first, end});
-  select(above.data(), more, end, {to, ranks.end()}, depth + 1, found);
+  select(above.data(), more, end, {to, ranks.end()}, depth + 1, false, found);
 }
 
-void EdgeChooser::search(const double* x, int64_t n, int64_t base, const Grid& grid,
+void EdgeChooser::search(const double* x, const double* keys, int64_t n, int64_t base, const Grid& grid,
                          const std::vector<int64_t>& ranks, size_t depth, std::vector<Quantile>* found) {
   // Deeper ones may move the levels, and what this one holds.
   if (levels_.size() < kDeepest) levels_.resize(kDeepest);
@@ -236,7 +255,7 @@ void EdgeChooser::search(const double* x, int64_t n, int64_t base, const Grid& g
   if (level.cells.size() < size) level.cells.resize(size);
   level.counts.assign(width, 0);
   uint16_t* cells = level.cells.data();
-  kernels_->doubles.locate(x, n, grid, cells);
+  kernels_->doubles.locate(keys, n, grid, cells);
   for (size_t i = 0; i < size; ++i) ++level.counts[cells[i]];
 
   // Which ranks are in which cell.
@@ -277,7 +296,7 @@ void EdgeChooser::search(const double* x, int64_t n, int64_t base, const Grid& g
   for (const Wanted& one : wanted) {
     const auto count = static_cast<int64_t>(level.counts[one.cell]);
     const double* values = level.values.data() + (level.ends[one.cell] - level.counts[one.cell]);
-    select(values, count, one.base, one.ranks, depth + 1, found);
+    select(values, count, one.base, one.ranks, depth + 1, 2 * count > n, found);
   }
 }
 

@@ -52,6 +52,8 @@ struct Loops {
   void (*bin)(const T* x, int64_t n, Tree<T> tree, uint16_t* bins);
   // The cell of each value; 0 for NaN. x may lie anywhere and needs no NaN behind it.
   void (*locate)(const T* x, int64_t n, Grid grid, uint16_t* cells);
+  // How many of x are below a value, and how many are not above it. x may lie anywhere; n is below 2^31.
+  void (*rank)(const T* x, int64_t n, T value, int64_t* below, int64_t* upto);
   // Notes every value but NaN in the registers: see distinct.h. -0 is 0.
   void (*note)(const T* x, int64_t n, uint8_t* registers);
 };

@@ -131,7 +131,8 @@ class Baseline:
         _check_number("bins", bins, 1, _MOST_BINS)
         _check_number("categories", categories, 0, 1_000_000)
         threads = threads_of(threads)
-        tables = tables_of(reference)
+        counted_only = label is None and not multivariate
+        tables = tables_of(reference, nan=counted_only and numeric.all_are_held(reference))
         held, tables = _hold(tables)
         outputs = tuple(outputs)
         predicted = predicted_columns(prediction, outputs, held.schema.names, label)

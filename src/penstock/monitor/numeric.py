@@ -17,10 +17,15 @@ from penstock.monitor.profiler import Profiler
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["HELD_ROWS", "counted_numbers", "some_rows"]
+__all__ = ["HELD_ROWS", "all_are_held", "counted_numbers", "some_rows"]
 
 HELD_ROWS: Final = 131_072
 """Rows that the edges are chosen from."""
+
+
+def all_are_held(reference: Any) -> bool:
+    """Tell whether edges are chosen from all rows of a reference, as far as its length says."""
+    return hasattr(reference, "__len__") and len(reference) <= HELD_ROWS
 
 
 def some_rows(rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
