@@ -188,17 +188,22 @@ void Accumulator::measure(Numeric* numeric, const ColumnView& column, int64_t ro
   const bool floats = column.layout == Layout::kFloat && column.validity == nullptr;
   for (int64_t row = 0; row < rows; row += kBlockRows) {
     const int64_t n = std::min(kBlockRows, rows - row);
-    const int64_t whole = padded(n);
     if (floats) {
       read_floats(column, row, n, blocks_->floats);
-      std::fill(blocks_->floats + n, blocks_->floats + whole, kNanFloat);
+      std::fill(blocks_->floats + n, blocks_->floats + padded(n), kNanFloat);
       numeric->measure(blocks_->floats, n);
     } else {
-      read_numbers(column, row, n, blocks_->doubles);
-      std::fill(blocks_->doubles + n, blocks_->doubles + whole, kNan);
-      numeric->measure(blocks_->doubles, n);
+      numeric->measure(doubles_at(column, row, n), n);
     }
   }
+}
+
+const double* Accumulator::doubles_at(const ColumnView& column, int64_t row, int64_t n) {
+  if (n == padded(n) && is_array(column)) return static_cast<const double*>(column.values) + row;
+  double* block = blocks_->doubles;
+  read_numbers(column, row, n, block);
+  std::fill(block + n, block + padded(n), kNan);
+  return block;
 }
 
 void Accumulator::add_floats(size_t first, size_t count, const ColumnView* columns, int64_t rows) {
@@ -225,14 +230,10 @@ void Accumulator::add_floats(size_t first, size_t count, const ColumnView* colum
 }
 
 void Accumulator::add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows) {
-  double* block = blocks_->doubles;
   numeric->begin(rows);
   for (int64_t row = 0; row < rows; row += kBlockRows) {
     const int64_t n = std::min(kBlockRows, rows - row);
-    const int64_t whole = padded(n);
-    read_numbers(column, row, n, block);
-    std::fill(block + n, block + whole, kNan);
-    numeric->add(block, n);
+    numeric->add(doubles_at(column, row, n), n);
   }
   numeric->end();
 }

@@ -66,6 +66,8 @@ class Accumulator {
   void clear();
   void add_floats(size_t first, size_t count, const ColumnView* columns, int64_t rows);
   void add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows);
+  // A block of rows, padded: where they lie, or copied.
+  const double* doubles_at(const ColumnView& column, int64_t row, int64_t n);
   void measure(Numeric* numeric, const ColumnView& column, int64_t rows);
 
   const Kernels* kernels_;

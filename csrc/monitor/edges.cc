@@ -272,7 +272,8 @@ void EdgeChooser::search(const double* x, const double* keys, int64_t n, int64_t
   auto rank = ranks.begin();
   for (size_t cell = 0; cell < width && rank != ranks.end(); ++cell) {
     const int64_t after = before + level.counts[cell];
-    const auto past = std::lower_bound(rank, ranks.end(), after);
+    auto past = rank;
+    while (past != ranks.end() && *past < after) ++past;
     if (past != rank) {
       wanted.push_back({cell, before, {rank, past}});
       level.wanted[cell] = 1;

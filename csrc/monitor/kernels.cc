@@ -17,13 +17,13 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Vectors of 32 bytes, which compilers cut to what a processor has; masks are -1 and 0.
-using Floats4 = float __attribute__((vector_size(16), may_alias));
-using Floats8 = float __attribute__((vector_size(32), may_alias));
-using Doubles4 = double __attribute__((vector_size(32), may_alias));
-using Ints4 = int32_t __attribute__((vector_size(16), may_alias));
-using Ints8 = int32_t __attribute__((vector_size(32), may_alias));
-using Longs4 = int64_t __attribute__((vector_size(32), may_alias));
+// Vectors of 32 bytes, which compilers cut to what a processor has, wherever they lie; masks are -1 and 0.
+using Floats4 = float __attribute__((vector_size(16), may_alias, aligned(sizeof(float))));
+using Floats8 = float __attribute__((vector_size(32), may_alias, aligned(sizeof(float))));
+using Doubles4 = double __attribute__((vector_size(32), may_alias, aligned(sizeof(double))));
+using Ints4 = int32_t __attribute__((vector_size(16), may_alias, aligned(sizeof(int32_t))));
+using Ints8 = int32_t __attribute__((vector_size(32), may_alias, aligned(sizeof(int32_t))));
+using Longs4 = int64_t __attribute__((vector_size(32), may_alias, aligned(sizeof(int64_t))));
 
 template <typename T>
 struct Wide;

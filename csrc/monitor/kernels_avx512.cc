@@ -43,7 +43,7 @@ PENSTOCK_INLINE_AVX512 void bin_floats(const float* x, int64_t n, Tree<float> tr
     for (int i = 0; i < 4; ++i) sixth[i] = _mm512_loadu_ps(tree.nodes + 63 + 16 * i);
   }
   for (int64_t i = 0; i < n; i += 16) {
-    const __m512 value = _mm512_load_ps(x + i);
+    const __m512 value = _mm512_loadu_ps(x + i);
     __m512i at = _mm512_setzero_si512();
     for (int level = 0; level < 5; ++level) {
       at = step(at, value, _mm512_permutexvar_ps(at, low[level]));
@@ -92,7 +92,7 @@ PENSTOCK_INLINE_AVX512 void bin_doubles(const double* x, int64_t n, Tree<double>
     for (int i = 0; i < 8; ++i) sixth[i] = _mm512_loadu_pd(tree.nodes + 63 + 8 * i);
   }
   for (int64_t i = 0; i < n; i += 8) {
-    const __m512d value = _mm512_load_pd(x + i);
+    const __m512d value = _mm512_loadu_pd(x + i);
     __m512i at = _mm512_setzero_si512();
     for (int level = 0; level < 4; ++level) {
       at = step(at, value, _mm512_permutexvar_pd(at, low[level]));
@@ -107,9 +107,9 @@ PENSTOCK_INLINE_AVX512 void bin_doubles(const double* x, int64_t n, Tree<double>
   }
 }
 
-PENSTOCK_INLINE_AVX512 __m512d load_eight(const double* x) { return _mm512_load_pd(x); }
+PENSTOCK_INLINE_AVX512 __m512d load_eight(const double* x) { return _mm512_loadu_pd(x); }
 
-PENSTOCK_INLINE_AVX512 __m512d load_eight(const float* x) { return _mm512_cvtps_pd(_mm256_load_ps(x)); }
+PENSTOCK_INLINE_AVX512 __m512d load_eight(const float* x) { return _mm512_cvtps_pd(_mm256_loadu_ps(x)); }
 
 PENSTOCK_INLINE_AVX512 uint8_t least_of(const uint8_t* registers) {
   __m512i least = _mm512_loadu_si512(registers);

@@ -39,7 +39,7 @@ class Numeric {
   void begin(int64_t rows);
   void end();
 
-  // One block of n values, at most kBlockRows; aligned and padded as kernels.h says.
+  // One block of n values, at most kBlockRows; padded as kernels.h says.
   void add(const float* x, int64_t n);
   void add(const double* x, int64_t n);
 
