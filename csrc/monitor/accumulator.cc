@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "columns/values.h"
+#include "monitor/edges.h"
 
 namespace penstock {
 namespace {
@@ -33,9 +34,23 @@ bool is_neighbour(const ColumnView& left, const ColumnView& right) {
          static_cast<const char*>(right.values) == static_cast<const char*>(left.values) + sizeof(float);
 }
 
+void read_floats(const ColumnView& column, int64_t first, int64_t n, float* out) {
+  const char* at = static_cast<const char*>(column.values) + first * column.stride;
+  for (int64_t i = 0; i < n; ++i, at += column.stride) std::memcpy(out + i, at, sizeof(float));
+}
+
 template <typename T>
 void read_values(const ColumnView& column, int64_t first, int64_t n, double* out) {
   const char* at = static_cast<const char*>(column.values) + first * column.stride;
+  if (column.stride == sizeof(T)) {
+    // What compilers make of a stride that they do not know is no vector code.
+    for (int64_t i = 0; i < n; ++i) {
+      T value;
+      std::memcpy(&value, at + i * static_cast<int64_t>(sizeof(T)), sizeof value);
+      out[i] = static_cast<double>(value);
+    }
+    return;
+  }
   for (int64_t i = 0; i < n; ++i, at += column.stride) {
     T value;
     std::memcpy(&value, at, sizeof value);
@@ -95,6 +110,12 @@ Reader reader_of(Layout layout) {
     default:
       return nullptr;
   }
+}
+
+// Whether values lie as an array of doubles does, none missing but NaN.
+bool is_array(const ColumnView& column) {
+  return column.layout == Layout::kDouble && column.validity == nullptr && column.stride == sizeof(double) &&
+         reinterpret_cast<uintptr_t>(column.values) % alignof(double) == 0;
 }
 
 // n numbers from row `first` on; missing is NaN.
@@ -226,6 +247,55 @@ void Accumulator::add_numbers(size_t first, size_t count, const ColumnView& colu
   }
 }
 
+std::vector<std::vector<double>> Accumulator::fit(const ColumnView* columns, int64_t rows, int bins) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  rows_ += rows;
+  EdgeChooser chooser(kernels_);
+  std::vector<double> values;
+  std::vector<std::vector<double>> found(features_.size());
+  for (size_t i = 0; i < features_.size(); ++i) {
+    const ColumnView& column = columns[i];
+    Numeric* numeric = features_[i].numeric.get();
+    if (numeric == nullptr) {
+      features_[i].categorical->add(column, rows);
+      continue;
+    }
+    const auto* at = static_cast<const double*>(column.values);
+    if (!is_array(column)) {
+      values.resize(static_cast<size_t>(rows));
+      read_numbers(column, 0, rows, values.data());
+      at = values.data();
+    }
+    measure(numeric, column, rows);
+    Edges edges = chooser.choose(at, rows, numeric->counts().finite, bins);
+    numeric->set_bins(edges.edges, std::move(edges.histogram));
+    found[i] = std::move(edges.edges);
+  }
+  return found;
+}
+
+void Accumulator::measure(Numeric* numeric, const ColumnView& column, int64_t rows) {
+  const bool floats = column.layout == Layout::kFloat && column.validity == nullptr;
+  for (int64_t row = 0; row < rows; row += kBlockRows) {
+    const int64_t n = std::min(kBlockRows, rows - row);
+    if (floats) {
+      read_floats(column, row, n, blocks_->floats);
+      std::fill(blocks_->floats + n, blocks_->floats + padded(n), kNanFloat);
+      numeric->measure(blocks_->floats, n);
+    } else {
+      numeric->measure(doubles_at(column, row, n), n);
+    }
+  }
+}
+
+const double* Accumulator::doubles_at(const ColumnView& column, int64_t row, int64_t n) {
+  if (n == padded(n) && is_array(column)) return static_cast<const double*>(column.values) + row;
+  double* block = blocks_->doubles;
+  read_numbers(column, row, n, block);
+  std::fill(block + n, block + padded(n), kNan);
+  return block;
+}
+
 void Accumulator::add_floats(size_t first, size_t count, const ColumnView& column, int64_t rows) {
   float* block = blocks_->floats;
   const int64_t stride = column.stride;
@@ -243,14 +313,12 @@ void Accumulator::add_floats(size_t first, size_t count, const ColumnView& colum
 }
 
 void Accumulator::add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows) {
-  double* block = blocks_->doubles;
+  numeric->begin(rows);
   for (int64_t row = 0; row < rows; row += kBlockRows) {
     const int64_t n = std::min(kBlockRows, rows - row);
-    const int64_t whole = padded(n);
-    read_numbers(column, row, n, block);
-    std::fill(block + n, block + whole, kNan);
-    numeric->add(block, n);
+    numeric->add(doubles_at(column, row, n), n);
   }
+  numeric->end();
 }
 
 Counts Accumulator::read() const {

@@ -41,6 +41,10 @@ class Accumulator {
   Accumulator(const std::vector<FeatureLayout>& layouts, const Kernels* kernels);
   ~Accumulator();
 
+  // Chooses the edges of all columns of numbers from rows [0, rows), as edges.h says, in place of those of
+  // the layouts, and counts those rows. The first thing that is counted. Returns the edges; none of texts.
+  std::vector<std::vector<double>> fit(const ColumnView* columns, int64_t rows, int bins);
+
   // Counts rows [0, rows) of all columns: one view for each layout, numbers or texts as it says. Neighbours
   // in one row-major matrix of floats are read together. The numbers of little batches are copied and counted
   // with those that follow, many rows at once, at the latest when counts are read.
@@ -75,6 +79,9 @@ class Accumulator {
   void add_numbers(size_t first, size_t count, const ColumnView& column, int64_t rows);
   void add_floats(size_t first, size_t count, const ColumnView& column, int64_t rows);
   void add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows);
+  // A block of rows, padded: where they lie, or copied.
+  const double* doubles_at(const ColumnView& column, int64_t row, int64_t n);
+  void measure(Numeric* numeric, const ColumnView& column, int64_t rows);
 
   std::mutex mutex_;
   int64_t rows_ = 0;

@@ -17,14 +17,14 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Vectors of 64 bytes, which compilers cut to what a processor has; masks are -1 and 0.
-using Floats8 = float __attribute__((vector_size(32), may_alias));
-using Floats16 = float __attribute__((vector_size(64), may_alias));
-using Doubles4 = double __attribute__((vector_size(32), may_alias));
-using Doubles8 = double __attribute__((vector_size(64), may_alias));
-using Ints8 = int32_t __attribute__((vector_size(32), may_alias));
-using Ints16 = int32_t __attribute__((vector_size(64), may_alias));
-using Longs8 = int64_t __attribute__((vector_size(64), may_alias));
+// Vectors of 64 bytes, which compilers cut to what a processor has, wherever they lie; masks are -1 and 0.
+using Floats8 = float __attribute__((vector_size(32), may_alias, aligned(sizeof(float))));
+using Floats16 = float __attribute__((vector_size(64), may_alias, aligned(sizeof(float))));
+using Doubles4 = double __attribute__((vector_size(32), may_alias, aligned(sizeof(double))));
+using Doubles8 = double __attribute__((vector_size(64), may_alias, aligned(sizeof(double))));
+using Ints8 = int32_t __attribute__((vector_size(32), may_alias, aligned(sizeof(int32_t))));
+using Ints16 = int32_t __attribute__((vector_size(64), may_alias, aligned(sizeof(int32_t))));
+using Longs8 = int64_t __attribute__((vector_size(64), may_alias, aligned(sizeof(int64_t))));
 
 template <typename T>
 struct Wide;
@@ -253,6 +253,29 @@ PENSTOCK_INLINE void bin(const T* x, int64_t n, Tree<T> tree, uint16_t* bins) {
 }
 
 template <typename T>
+PENSTOCK_INLINE void locate(const T* x, int64_t n, const Grid& grid, uint16_t* cells) {
+  for (int64_t i = 0; i < n; ++i) {
+    double cell = (static_cast<double>(x[i]) - grid.low) * grid.per_unit;
+    cell = cell > 0 ? cell : 0;  // NaN too
+    cell = cell < grid.last ? cell : grid.last;
+    cells[i] = static_cast<uint16_t>(static_cast<int32_t>(cell));
+  }
+}
+
+template <typename T>
+PENSTOCK_INLINE void rank(const T* x, int64_t n, T value, int64_t* below, int64_t* upto) {
+  // As wide as the values: the same lanes.
+  using Count = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  Count less = 0, no_more = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    less += x[i] < value ? 1 : 0;
+    no_more += x[i] <= value ? 1 : 0;
+  }
+  *below = less;
+  *upto = no_more;
+}
+
+template <typename T>
 PENSTOCK_INLINE void note(const T* x, int64_t n, uint8_t* registers) {
   for (int64_t i = 0; i < n; ++i) {
     if (x[i] == x[i]) note_hash(hash_number(static_cast<double>(x[i])), registers);
@@ -273,12 +296,24 @@ void split_plain(const char* rows, int64_t stride, int64_t n, int64_t count, flo
   }
 }
 
-#define PENSTOCK_MEASURE(name, target)                                                                  \
-  target void measure_float_##name(const float* x, int64_t n, float low, float high, Measured* r) {     \
-    measure<float>(x, n, low, high, r);                                                                 \
-  }                                                                                                     \
-  target void measure_double_##name(const double* x, int64_t n, double low, double high, Measured* r) { \
-    measure<double>(x, n, low, high, r);                                                                \
+#define PENSTOCK_MEASURE(name, target)                                                                      \
+  target void measure_float_##name(const float* x, int64_t n, float low, float high, Measured* r) {         \
+    measure<float>(x, n, low, high, r);                                                                     \
+  }                                                                                                         \
+  target void measure_double_##name(const double* x, int64_t n, double low, double high, Measured* r) {     \
+    measure<double>(x, n, low, high, r);                                                                    \
+  }                                                                                                         \
+  target void locate_float_##name(const float* x, int64_t n, Grid grid, uint16_t* cells) {                  \
+    locate<float>(x, n, grid, cells);                                                                       \
+  }                                                                                                         \
+  target void locate_double_##name(const double* x, int64_t n, Grid grid, uint16_t* cells) {                \
+    locate<double>(x, n, grid, cells);                                                                      \
+  }                                                                                                         \
+  target void rank_float_##name(const float* x, int64_t n, float value, int64_t* below, int64_t* upto) {    \
+    rank<float>(x, n, value, below, upto);                                                                  \
+  }                                                                                                         \
+  target void rank_double_##name(const double* x, int64_t n, double value, int64_t* below, int64_t* upto) { \
+    rank<double>(x, n, value, below, upto);                                                                 \
   }
 
 #define PENSTOCK_SEARCH(name, target)                                                            \
@@ -298,24 +333,27 @@ void bin_float_none(const float* x, int64_t n, Tree<float> tree, uint16_t* bins)
 
 PENSTOCK_MEASURE(none, )
 PENSTOCK_SEARCH(none, )
-constexpr Kernels kNone = {"none",
-                           split_plain,
-                           {measure_float_none, bin_float_none, note_float_none},
-                           {measure_double_none, bin_double_none, note_double_none}};
+constexpr Kernels kNone = {
+    "none",
+    split_plain,
+    {measure_float_none, bin_float_none, locate_float_none, rank_float_none, note_float_none},
+    {measure_double_none, bin_double_none, locate_double_none, rank_double_none, note_double_none}};
 
 #ifdef PENSTOCK_MONITOR_X86
 PENSTOCK_MEASURE(avx2, PENSTOCK_AVX2)
 PENSTOCK_SEARCH(avx2, PENSTOCK_AVX2)
-constexpr Kernels kAvx2 = {"avx2",
-                           split_plain,
-                           {measure_float_avx2, bin_avx2, note_float_avx2},
-                           {measure_double_avx2, bin_double_avx2, note_double_avx2}};
+constexpr Kernels kAvx2 = {
+    "avx2",
+    split_plain,
+    {measure_float_avx2, bin_avx2, locate_float_avx2, rank_float_avx2, note_float_avx2},
+    {measure_double_avx2, bin_double_avx2, locate_double_avx2, rank_double_avx2, note_double_avx2}};
 
 PENSTOCK_MEASURE(avx512, PENSTOCK_AVX512)
-constexpr Kernels kAvx512 = {"avx512",
-                             split_avx512,
-                             {measure_float_avx512, bin_avx512, note_avx512},
-                             {measure_double_avx512, bin_avx512, note_avx512}};
+constexpr Kernels kAvx512 = {
+    "avx512",
+    split_avx512,
+    {measure_float_avx512, bin_avx512, locate_float_avx512, rank_float_avx512, note_avx512},
+    {measure_double_avx512, bin_avx512, locate_double_avx512, rank_double_avx512, note_avx512}};
 #endif
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The loops over values of the accumulators, compiled for several instruction sets; chosen once, at run time.
 //
-// All of them take blocks of n values: x aligned to 64 bytes, and NaN after the last one up to a multiple of
+// All of them take blocks of n values, wherever those lie, with NaN after the last one up to a multiple of
 // kLanes. Bins are written for those too. Every instruction set gives the same bits: lane i of kLanes sums
 // values i, i + kLanes, ... and the lanes are summed in one order; no multiplication is fused with an
 // addition.
@@ -36,11 +36,25 @@ struct Tree {
   int depth = 0;
 };
 
+// Equal cells over a range; what is outside is in the first or the last. Of two numbers the larger is never
+// in the lower cell, whatever roundings do.
+constexpr int kMostCells = 4096;
+struct Grid {
+  double low = 0;
+  double per_unit = 0;  // cells
+  double last = 0;      // cell; a whole number, below kMostCells
+};
+
 template <typename T>
 struct Loops {
   void (*measure)(const T* x, int64_t n, T low, T high, Measured* result);
   // bins[i] = how many edges are <= x[i]; 0 for NaN.
   void (*bin)(const T* x, int64_t n, Tree<T> tree, uint16_t* bins);
+  // The cell of each value; 0 for NaN. x needs no NaN behind it.
+  void (*locate)(const T* x, int64_t n, Grid grid, uint16_t* cells);
+  // How many of x are below a value, and how many are not above it. n is below 2^31, and x needs no NaN
+  // behind it.
+  void (*rank)(const T* x, int64_t n, T value, int64_t* below, int64_t* upto);
   // Notes every value but NaN in the registers: see distinct.h. -0 is 0.
   void (*note)(const T* x, int64_t n, uint8_t* registers);
 };

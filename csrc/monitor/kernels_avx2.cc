@@ -29,7 +29,7 @@ PENSTOCK_INLINE_AVX2 __m256i step(__m256i at, __m256 value, __m256 node) {
 // The first kLevels levels by permutation, the others by gathering.
 template <int kLevels>
 PENSTOCK_INLINE_AVX2 __m256i place(const float* x, Tree<float> tree) {
-  const __m256 value = _mm256_load_ps(x);
+  const __m256 value = _mm256_loadu_ps(x);
   __m256i at = _mm256_setzero_si256();
   at = step(at, value, _mm256_broadcast_ss(tree.nodes));
   at = step(at, value, look_up<1>(tree.nodes + 1, at));

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "monitor/distinct.h"
@@ -42,7 +43,7 @@ PENSTOCK_INLINE_AVX512 void bin_floats(const float* x, int64_t n, Tree<float> tr
     for (int i = 0; i < 4; ++i) sixth[i] = _mm512_loadu_ps(tree.nodes + 63 + 16 * i);
   }
   for (int64_t i = 0; i < n; i += 16) {
-    const __m512 value = _mm512_load_ps(x + i);
+    const __m512 value = _mm512_loadu_ps(x + i);
     __m512i at = _mm512_setzero_si512();
     for (int level = 0; level < 5; ++level) {
       at = step(at, value, _mm512_permutexvar_ps(at, low[level]));
@@ -62,9 +63,23 @@ PENSTOCK_INLINE_AVX512 void bin_floats(const float* x, int64_t n, Tree<float> tr
   }
 }
 
+// Of 2^kBits nodes, kBits >= 4, those at eight places: sixteen nodes to two registers, then the place's
+// higher bits choose.
+template <int kBits>
+PENSTOCK_INLINE_AVX512 __m512d look_up(const __m512d* nodes, __m512i at) {
+  if constexpr (kBits == 4) {
+    return _mm512_permutex2var_pd(nodes[0], at, nodes[1]);
+  } else {
+    const __m512d low = look_up<kBits - 1>(nodes, at);
+    const __m512d high = look_up<kBits - 1>(nodes + (1 << (kBits - 4)), at);
+    return _mm512_mask_blend_pd(_mm512_test_epi64_mask(at, _mm512_set1_epi64(1 << (kBits - 1))), low, high);
+  }
+}
+
+// As of floats: the nodes of the first seven levels stay in registers.
 template <int kDepth>
 PENSTOCK_INLINE_AVX512 void bin_doubles(const double* x, int64_t n, Tree<double> tree, uint16_t* bins) {
-  __m512d low[4], fourth[2], fifth[4];
+  __m512d low[4], fourth[2], fifth[4], sixth[8];
   for (int level = 0; level < 4; ++level) {
     const auto used = static_cast<__mmask8>((1u << (1u << level)) - 1);
     low[level] = _mm512_maskz_loadu_pd(used, tree.nodes + (1 << level) - 1);
@@ -73,74 +88,68 @@ PENSTOCK_INLINE_AVX512 void bin_doubles(const double* x, int64_t n, Tree<double>
   if (kDepth > 5) {
     for (int i = 0; i < 4; ++i) fifth[i] = _mm512_loadu_pd(tree.nodes + 31 + 8 * i);
   }
+  if (kDepth > 6) {
+    for (int i = 0; i < 8; ++i) sixth[i] = _mm512_loadu_pd(tree.nodes + 63 + 8 * i);
+  }
   for (int64_t i = 0; i < n; i += 8) {
-    const __m512d value = _mm512_load_pd(x + i);
+    const __m512d value = _mm512_loadu_pd(x + i);
     __m512i at = _mm512_setzero_si512();
     for (int level = 0; level < 4; ++level) {
       at = step(at, value, _mm512_permutexvar_pd(at, low[level]));
     }
-    at = step(at, value, _mm512_permutex2var_pd(fourth[0], at, fourth[1]));
-    if (kDepth > 5) {
-      const __mmask8 upper = _mm512_test_epi64_mask(at, _mm512_set1_epi64(16));
-      const __m512d node = _mm512_mask_blend_pd(upper, _mm512_permutex2var_pd(fifth[0], at, fifth[1]),
-                                                _mm512_permutex2var_pd(fifth[2], at, fifth[3]));
-      at = step(at, value, node);
-    }
-    for (int level = 6; level < tree.depth; ++level) {
+    at = step(at, value, look_up<4>(fourth, at));
+    if (kDepth > 5) at = step(at, value, look_up<5>(fifth, at));
+    if (kDepth > 6) at = step(at, value, look_up<6>(sixth, at));
+    for (int level = 7; level < tree.depth; ++level) {
       at = step(at, value, _mm512_i64gather_pd(at, tree.nodes + (int64_t{1} << level) - 1, 8));
     }
     _mm_storeu_si128(reinterpret_cast<__m128i*>(bins + i), _mm512_cvtepi64_epi16(at));
   }
 }
 
-// The least of the registers: only a larger rank changes any of them.
-PENSTOCK_INLINE_AVX512 int least_register(const uint8_t* registers) {
+PENSTOCK_INLINE_AVX512 __m512d load_eight(const double* x) { return _mm512_loadu_pd(x); }
+
+PENSTOCK_INLINE_AVX512 __m512d load_eight(const float* x) { return _mm512_cvtps_pd(_mm256_loadu_ps(x)); }
+
+PENSTOCK_INLINE_AVX512 uint8_t least_of(const uint8_t* registers) {
   __m512i least = _mm512_loadu_si512(registers);
   for (int64_t i = 64; i < kRegisters; i += 64) {
     least = _mm512_min_epu8(least, _mm512_loadu_si512(registers + i));
   }
-  __m256i half = _mm256_min_epu8(_mm512_castsi512_si256(least), _mm512_extracti64x4_epi64(least, 1));
-  __m128i part = _mm_min_epu8(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-  // The least of bytes as that of words: each byte with its neighbour first.
-  part = _mm_minpos_epu16(_mm_min_epu8(_mm_and_si128(part, _mm_set1_epi16(255)), _mm_srli_epi16(part, 8)));
-  return _mm_extract_epi16(part, 0);
+  alignas(64) uint8_t bytes[64];
+  _mm512_store_si512(bytes, least);
+  return *std::min_element(bytes, bytes + 64);
 }
 
-// As hash_number and note_hash do, eight at a time. Two values of one register may meet: what is stored is
-// checked again one by one, and few are. `low` are the leading bits of which one is set where the rank is no
-// larger than any register.
-PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, __m512i low, uint8_t* registers) {
-  __m512i hash = _mm512_castpd_si512(_mm512_add_pd(value, _mm512_setzero_pd()));
-  hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashFirst)));
-  hash = _mm512_xor_si512(hash, _mm512_srli_epi64(hash, 32));
-  hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashSecond)));
-  const __m512i rest = _mm512_or_si512(_mm512_slli_epi64(hash, kRegisterBits),
-                                       _mm512_set1_epi64(int64_t{1} << (kRegisterBits - 1)));
-  const __mmask8 there =
-      _mm512_mask_cmp_pd_mask(_mm512_testn_epi64_mask(rest, low), value, value, _CMP_ORD_Q);
-  if (there == 0) return;
-  const __m256i rank =
-      _mm256_add_epi32(_mm512_cvtepi64_epi32(_mm512_lzcnt_epi64(rest)), _mm256_set1_epi32(1));
-  const __m256i at = _mm512_cvtepi64_epi32(_mm512_srli_epi64(hash, 64 - kRegisterBits));
-  const __m256i kept = _mm256_and_si256(
-      _mm256_i32gather_epi32(reinterpret_cast<const int*>(registers), at, 1), _mm256_set1_epi32(255));
-  unsigned larger = _mm256_mask_cmpgt_epi32_mask(there, rank, kept);
-  if (__builtin_expect(larger == 0, 1)) return;
-  alignas(32) uint32_t ranks[8], places[8];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(ranks), rank);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(places), at);
-  for (; larger != 0; larger &= larger - 1) {
-    const int i = __builtin_ctz(larger);
-    if (ranks[i] > registers[places[i]]) registers[places[i]] = static_cast<uint8_t>(ranks[i]);
+constexpr int64_t kNoted = 512;
+
+// As hash_number and note_hash do. Hashes come eight at a time, and most of them cannot raise a register, as
+// their rank is not above the lowest: with many values few are looked at one by one.
+template <typename T>
+PENSTOCK_INLINE_AVX512 void note(const T* x, int64_t n, uint8_t* registers) {
+  alignas(64) uint64_t kept[kNoted + 8];
+  const __m512i limit =
+      _mm512_set1_epi64(static_cast<int64_t>(std::numeric_limits<uint64_t>::max() >> least_of(registers)));
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i += 8) {
+    const __m512d value = load_eight(x + i);
+    const __mmask8 there = _mm512_cmp_pd_mask(value, value, _CMP_ORD_Q);
+    __m512i hash = _mm512_castpd_si512(_mm512_add_pd(value, _mm512_setzero_pd()));
+    hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashFirst)));
+    hash = _mm512_xor_si512(hash, _mm512_srli_epi64(hash, 32));
+    hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashSecond)));
+    const __mmask8 high = _mm512_mask_cmple_epu64_mask(there, _mm512_slli_epi64(hash, kRegisterBits), limit);
+    _mm512_storeu_si512(kept + count, _mm512_maskz_compress_epi64(high, hash));
+    count += __builtin_popcount(high);
   }
+  for (int64_t i = 0; i < count; ++i) note_hash(kept[i], registers);
 }
 
-// The look at all registers pays from so many values on.
-constexpr int64_t kManyNoted = 64;
-
-PENSTOCK_INLINE_AVX512 __m512i low_bits(const uint8_t* registers, int64_t n) {
-  const int least = n < kManyNoted ? 0 : least_register(registers);
-  return _mm512_set1_epi64(least == 0 ? 0 : static_cast<int64_t>(~uint64_t{0} << (64 - least)));
+template <typename T>
+PENSTOCK_INLINE_AVX512 void note_all(const T* x, int64_t n, uint8_t* registers) {
+  for (int64_t first = 0; first < n; first += kNoted) {
+    note(x + first, std::min(kNoted, n - first), registers);
+  }
 }
 
 // Sixteen rows of sixteen values as sixteen columns.
@@ -192,17 +201,14 @@ PENSTOCK_AVX512 void bin_avx512(const float* x, int64_t n, Tree<float> tree, uin
 
 PENSTOCK_AVX512 void bin_avx512(const double* x, int64_t n, Tree<double> tree, uint16_t* bins) {
   if (tree.depth <= 5) return bin_doubles<5>(x, n, tree, bins);
-  bin_doubles<6>(x, n, tree, bins);
+  if (tree.depth == 6) return bin_doubles<6>(x, n, tree, bins);
+  bin_doubles<7>(x, n, tree, bins);
 }
 
-PENSTOCK_AVX512 void note_avx512(const float* x, int64_t n, uint8_t* registers) {
-  const __m512i low = low_bits(registers, n);
-  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_cvtps_pd(_mm256_load_ps(x + i)), low, registers);
-}
+PENSTOCK_AVX512 void note_avx512(const float* x, int64_t n, uint8_t* registers) { note_all(x, n, registers); }
 
 PENSTOCK_AVX512 void note_avx512(const double* x, int64_t n, uint8_t* registers) {
-  const __m512i low = low_bits(registers, n);
-  for (int64_t i = 0; i < n; i += 8) note_eight(_mm512_load_pd(x + i), low, registers);
+  note_all(x, n, registers);
 }
 
 }  // namespace penstock

@@ -34,14 +34,33 @@ class Numeric {
   // none).
   Numeric(const std::vector<double>& edges, double low, double high, const Kernels* kernels);
 
-  // One block of n values, at most kBlockRows; aligned and padded as kernels.h says.
+  // Says that so many rows follow, as doubles: with many of them bins are found by a grid, once end() is
+  // called.
+  void begin(int64_t rows);
+  void end();
+
+  // One block of n values, at most kBlockRows; padded as kernels.h says.
   void add(const float* x, int64_t n);
   void add(const double* x, int64_t n);
+
+  // As add, but for the histogram, which set_bins brings with the edges. Returns how many are NaN.
+  int64_t measure(const float* x, int64_t n);
+  int64_t measure(const double* x, int64_t n);
+  void set_bins(const std::vector<double>& edges, std::vector<int64_t> histogram);
 
   const NumericCounts& counts() const { return counts_; }
   void reset();
 
  private:
+  // Finds bins of many values: at most one edge is in a cell of the grid, so that one comparison tells the
+  // bin.
+  struct Lookup {
+    Grid grid;
+    std::vector<double> edges;    // of each cell; NaN where it has none
+    std::vector<uint16_t> bins;   // of values in a cell that are below its edge
+    std::vector<int64_t> counts;  // of each cell: of values below its edge, and of the others
+  };
+
   template <typename T>
   struct Bounds {
     T low, high;
@@ -49,10 +68,19 @@ class Numeric {
   };
 
   template <typename T>
-  void add_block(const T* x, int64_t n, const Loops<T>& loops, const Bounds<T>& bounds);
+  int64_t measure_block(const T* x, int64_t n, const Loops<T>& loops, const Bounds<T>& bounds);
+  template <typename T>
+  void count_bins(const T* x, int64_t n, const Loops<T>& loops, const Bounds<T>& bounds);
+  void count_cells(const double* x, int64_t n);
+  bool make_lookup();
+  void merge(const Measured& block);
 
   const Kernels* kernels_;
+  std::vector<double> edges_;
   int depth_;
+  bool by_lookup_ = false;
+  bool no_lookup_ = false;  // it was tried
+  Lookup lookup_;
   // Comparing a float with a float of these gives what comparing it with the double would.
   Bounds<float> floats_;
   Bounds<double> doubles_;

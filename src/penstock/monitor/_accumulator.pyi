@@ -6,6 +6,9 @@ import numpy as np
 from penstock.monitor.profile import FeatureProfile
 from penstock.transform._columns import Columns
 
+def choose_edges(values: np.ndarray[Any, np.dtype[np.float64]], bins: int) -> np.ndarray[Any, Any]:
+    """Choose edges as :func:`penstock.monitor.edges.choose_edges` says, without the GIL."""
+
 @final
 class Accumulator:
     """Counts of the columns of one layout: csrc/monitor/accumulator.h.
@@ -31,6 +34,11 @@ class Accumulator:
 
     vectors: str
     def __init__(self, features: Iterable[FeatureProfile], *, vectors: str | None = None) -> None: ...
+    def fit(self, columns: Columns, bins: int) -> list[np.ndarray[Any, Any]]:
+        """Choose the edges of all numeric features from bound columns, and count those, without the GIL.
+
+        In place of the edges of the layout, and before anything else is counted. Returns them; none of texts.
+        """
     def update(self, columns: Columns) -> None:
         """Count all rows of bound columns, without the GIL: numbers or text, one for each feature.
 
@@ -39,6 +47,14 @@ class Accumulator:
         SignatureError
             Where the columns are not of the layout. Values are never refused.
         """
+    def fit_parts(
+        self,
+        parts: list[Any],
+        part: np.ndarray[Any, np.dtype[np.int32]],
+        column: np.ndarray[Any, np.dtype[np.int64]],
+        rows: int,
+        bins: int,
+    ) -> list[np.ndarray[Any, Any]]: ...
     def update_parts(
         self,
         parts: list[Any],

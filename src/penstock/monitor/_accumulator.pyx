@@ -71,12 +71,19 @@ cdef extern from "monitor/accumulator.h" namespace "penstock" nogil:
 
     cdef cppclass CppAccumulator "penstock::Accumulator":
         CppAccumulator(const vector[FeatureLayout]&, const Kernels*) except +
+        vector[vector[double]] fit(const ColumnView*, int64_t, int) except +
         void update(const ColumnView*, int64_t) except +
         Counts counts() except +
         Counts take() except +
         void reset()
 
     int64_t kRegisters
+
+cdef extern from "monitor/edges.h" namespace "penstock" nogil:
+    cdef cppclass Edges:
+        vector[double] edges
+
+    Edges cpp_choose_edges "penstock::choose_edges"(const double*, int64_t, int) except +
 
 cdef enum:
     _EDGES_AT_MOST = 65535
@@ -110,6 +117,14 @@ cdef object _array_of(const vector[int64_t]& values):
     cdef cnp.ndarray array = cnp.PyArray_SimpleNew(1, &size, cnp.NPY_INT64)
     if size > 0:
         memcpy(cnp.PyArray_DATA(array), values.data(), <size_t>size * sizeof(int64_t))
+    return array
+
+
+cdef object _doubles_of(const vector[double]& values):
+    cdef cnp.npy_intp size = <cnp.npy_intp>values.size()
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(1, &size, cnp.NPY_FLOAT64)
+    if size > 0:
+        memcpy(cnp.PyArray_DATA(array), values.data(), <size_t>size * sizeof(double))
     return array
 
 
@@ -208,6 +223,16 @@ cdef Layout _layout_of_type(int number) except *:
     raise SignatureError("expected an array of numbers")
 
 
+def choose_edges(const double[::1] values not None, int bins):
+    """Choose the edges of at most so many bins; without the GIL."""
+    cdef const double* first = &values[0] if values.shape[0] else NULL
+    cdef int64_t n = values.shape[0]
+    cdef Edges found
+    with nogil:
+        found = cpp_choose_edges(first, n, bins)
+    return _doubles_of(found.edges)
+
+
 @cython.final
 cdef class Accumulator:
     """Counts of the columns of one layout."""
@@ -237,6 +262,11 @@ cdef class Accumulator:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
+    def fit(self, Columns columns not None, int bins):
+        """Choose the edges of numbers from bound columns, and count those."""
+        return self.fit_parts([columns], np.zeros(self.numeric.size(), np.int32),
+                              np.arange(self.numeric.size()), columns.rows, bins)
+
     def update(self, Columns columns not None):
         """Count all rows of bound columns."""
         cdef size_t i
@@ -250,17 +280,8 @@ cdef class Accumulator:
         with nogil:
             self.accumulator.get().update(first, rows)
 
-    def update_parts(self, list parts not None, cnp.ndarray part not None, cnp.ndarray column not None,
-                     int64_t rows):
-        """Count rows whose columns lie in several places.
-
-        Parameters
-        ----------
-        parts : list of ndarray of numbers, shape (rows,) or (rows, k), or of bound Columns
-        part, column : ndarray of int32 and of int64, shape (n_features,), contiguous
-            Where each feature is: the part, and the column of it.
-        rows : int
-        """
+    cdef vector[ColumnView] _views(self, list parts, cnp.ndarray part, cnp.ndarray column,
+                                   int64_t rows) except *:
         cdef vector[ColumnView] views
         cdef const int32_t* in_part
         cdef const int64_t* in_column
@@ -286,6 +307,30 @@ cdef class Accumulator:
                 raise SignatureError(f"feature {i}: expected {rows} rows, got {views[i].length}")
             if _is_text(views[i]) == <bint>self.numeric[i]:
                 raise SignatureError(f"feature {i}: expected {'numbers' if self.numeric[i] else 'text'}")
+        return views
+
+    def fit_parts(self, list parts not None, cnp.ndarray part not None, cnp.ndarray column not None,
+                  int64_t rows, int bins):
+        """Choose the edges of numbers from rows, and count them; the arguments are those of update_parts."""
+        cdef vector[ColumnView] views = self._views(parts, part, column, rows)
+        cdef vector[vector[double]] edges
+        cdef size_t i
+        with nogil:
+            edges = self.accumulator.get().fit(views.data(), rows, bins)
+        return [_doubles_of(edges[i]) for i in range(edges.size())]
+
+    def update_parts(self, list parts not None, cnp.ndarray part not None, cnp.ndarray column not None,
+                     int64_t rows):
+        """Count rows whose columns lie in several places.
+
+        Parameters
+        ----------
+        parts : list of ndarray of numbers, shape (rows,) or (rows, k), or of bound Columns
+        part, column : ndarray of int32 and of int64, shape (n_features,), contiguous
+            Where each feature is: the part, and the column of it.
+        rows : int
+        """
+        cdef vector[ColumnView] views = self._views(parts, part, column, rows)
         with nogil:
             self.accumulator.get().update(views.data(), rows)
 

@@ -1,24 +1,21 @@
 """Baselines: what the training data looked like, and the bins and categories that live data are counted in.
 
-Read next: profiler.py, edges.py, drift.py.
+Read next: numeric.py, categories.py, drift.py.
 """
 
 from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
-
 from penstock.errors import BundleError, ConfigError, SignatureError
+from penstock.monitor import numeric
 from penstock.monitor.categories import CategoryCounter
-from penstock.monitor.edges import choose_edges
 from penstock.monitor.encoding import decode_parts, digest_of, encode_parts
 from penstock.monitor.profile import FeatureProfile, Profile, Role
 from penstock.monitor.profiler import Profiler
@@ -39,9 +36,6 @@ _PARTS: Final = {
     "multivariate": ("penstock.monitor.multivariate", "MultivariateBaseline"),
 }
 """Optional parts of a baseline, fields of the same name: classes with ``to_bytes`` and ``from_bytes``."""
-
-HELD_ROWS = 131_072
-"""Rows that the edges are chosen from."""
 
 _MOST_BINS = 4096
 
@@ -137,7 +131,8 @@ class Baseline:
         _check_number("bins", bins, 1, _MOST_BINS)
         _check_number("categories", categories, 0, 1_000_000)
         threads = threads_of(threads)
-        tables = tables_of(reference)
+        counted_only = label is None and not multivariate
+        tables = tables_of(reference, nan=counted_only and numeric.all_are_held(reference))
         held, tables = _hold(tables)
         outputs = tuple(outputs)
         predicted = predicted_columns(prediction, outputs, held.schema.names, label)
@@ -150,17 +145,15 @@ class Baseline:
             measured = Measurement.of(held, label, predicted, task=task, threshold=threshold)
         cut = {} if measured is None else measured.cut
         numbers = [feature for feature in layout if feature.kind == "numeric"]
-        choose = partial(_choose, held=held, bins=bins, cut=cut, some=cache(_some))
-        with ThreadPoolExecutor(threads, "penstock-edges") as pool:
-            numeric = list(pool.map(choose, numbers))
+        profiler = None
+        if numbers:
+            profiler = numeric.counted_numbers(numbers, held, bins=bins, cut=cut, threads=threads)
         counters = {f.name: CategoryCounter(f.name, categories) for f in layout if f.kind == "categorical"}
-        names = [feature.name for feature in numeric]
-        profiler = Profiler(Profile(tuple(numeric), 0), names=names, threads=threads)
         sample = _sample(layout) if multivariate else None
         rows = 0
         for table in itertools.chain([held], tables):
             rows += table.num_rows
-            if numeric:
+            if profiler is not None and table is not held:
                 profiler.update(table)
             for name, counter in counters.items():
                 counter.update(_text(table, name))
@@ -168,9 +161,11 @@ class Baseline:
                 measured.update(table)
             if sample is not None:
                 sample.add(table)
-        counted = profiler.profile()
+        counted = None if profiler is None else profiler.profile()
         features = tuple(
-            counted[f.name] if f.kind == "numeric" else counters[f.name].profile(f.type, role=f.role)
+            counted[f.name]
+            if counted is not None and f.kind == "numeric"
+            else counters[f.name].profile(f.type, role=f.role)
             for f in layout
         )
         profile = Profile(features, rows)
@@ -237,13 +232,8 @@ def _part(name: str, data: bytes, source: str) -> Any:
     return getattr(importlib.import_module(module), kind).from_bytes(data, source)
 
 
-def _some(rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return which of more than :data:`HELD_ROWS` rows edges are chosen from, in order."""
-    return np.sort(np.random.default_rng(0).choice(rows, HELD_ROWS, replace=False))
-
-
 def _part_of(held: pa.Table) -> pa.Table:
-    return held if held.num_rows <= HELD_ROWS else held.take(_some(held.num_rows))
+    return held if held.num_rows <= numeric.HELD_ROWS else held.take(numeric.some_rows(held.num_rows))
 
 
 def _sample(layout: Sequence[FeatureProfile]) -> TableSample:
@@ -272,7 +262,7 @@ def _hold(tables: Iterator[pa.Table]) -> tuple[pa.Table, Iterator[pa.Table]]:
     for table in tables:
         held.append(table)
         rows += table.num_rows
-        if rows >= HELD_ROWS:
+        if rows >= numeric.HELD_ROWS:
             break
     if rows == 0:
         raise ConfigError("reference: expected at least one row, got none")
@@ -305,31 +295,6 @@ def _layout(
             )
         )
     return features
-
-
-def _choose(
-    feature: FeatureProfile,
-    held: pa.Table,
-    bins: int,
-    cut: Mapping[str, float],
-    some: Callable[[int], np.ndarray[Any, np.dtype[np.int64]]],
-) -> FeatureProfile:
-    """Return a feature with its edges; the value in ``cut`` is one of them where it is given."""
-    import pyarrow as pa
-
-    column = held.column(feature.name)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    column = column.drop_null()
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    values = column.to_numpy()
-    if len(values) > HELD_ROWS:
-        values = values[some(len(values))]
-    edges = choose_edges(values.astype(np.float64, copy=False), bins)
-    if feature.name in cut:
-        edges = np.union1d(edges, [cut[feature.name]])
-    return replace(feature, edges=edges, histogram=np.zeros(len(edges) + 1, np.int64))
 
 
 def _text(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def drift(
     columns : sequence of str, optional
         Compare these only; all by default.
     threads : int, optional
-        That count data; by default one for each core. No result depends on it.
+        That count and compare; by default one for each core. No result depends on it.
 
     Returns
     -------
@@ -98,7 +97,7 @@ def drift(
         for feature in reference.features
         if feature.role != "label" or feature.name in found
     ]
-    features = _compared(pairs, false_alarms, min_effect, fixed)
+    features = _compared(pairs, false_alarms, min_effect, fixed, threads)
     return DriftReport(
         n_reference=reference.rows,
         n_current=found.rows,
@@ -184,8 +183,9 @@ def _compared(
     false_alarms: float,
     min_effect: float,
     thresholds: Mapping[str, float],
+    threads: int,
 ) -> list[FeatureDrift]:
-    raw = checks_of_each(pairs)
+    raw = checks_of_each(pairs, threads=threads)
     count = sum(map(len, raw))
     adjusted = iter(holm([check.p_value for found in raw for check in found]))
     features = []
@@ -213,8 +213,15 @@ def _compared(
 def _judged(
     check: Check, adjusted: float, false_alarms: float, min_effect: float, thresholds: Mapping[str, float]
 ) -> Check:
-    alarm = not thresholds and adjusted <= false_alarms and check.effect >= min_effect
-    return replace(check, adjusted=adjusted, alarm=alarm)
+    return Check(
+        name=check.name,
+        value=check.value,
+        p_value=check.p_value,
+        effect=check.effect,
+        reason=check.reason,
+        adjusted=adjusted,
+        alarm=not thresholds and adjusted <= false_alarms and check.effect >= min_effect,
+    )
 
 
 def _reached(statistics: Mapping[str, float], thresholds: Mapping[str, float]) -> list[str]:

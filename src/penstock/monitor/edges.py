@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from penstock.monitor import _accumulator
+
 __all__ = ["choose_edges"]
 
 
@@ -31,25 +33,4 @@ def choose_edges(values: np.ndarray[Any, Any], bins: int) -> np.ndarray[Any, Any
     >>> choose_edges(np.arange(1000.0), 4).tolist()
     [249.0, 499.0, 749.0]
     """
-    values = _sorted(values)
-    new = values[1:] != values[:-1]
-    if np.count_nonzero(new) < bins:
-        return _between(values[:-1][new], values[1:][new])
-    ranks = -(-np.arange(1, bins) * len(values) // bins) - 1
-    chosen, repeats = np.unique(values[ranks], return_counts=True)
-    heavy = chosen[(repeats > 1) & (chosen < values[-1])]
-    after = _between(heavy, values[np.searchsorted(values, heavy, side="right")])
-    return np.unique(np.concatenate([chosen[chosen > values[0]], after]))
-
-
-def _sorted(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the finite values in order. NaN are sorted to the end, behind infinity."""
-    values = np.sort(values)
-    first, last = np.searchsorted(values, -np.inf, side="right"), np.searchsorted(values, np.inf)
-    return values[first:last]
-
-
-def _between(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the middle of each two values, or the higher where nothing lies between them."""
-    middle = low / 2 + high / 2
-    return np.where((middle > low) & (middle <= high), middle, high)
+    return _accumulator.choose_edges(np.ascontiguousarray(values, np.float64), bins)

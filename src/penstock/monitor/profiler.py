@@ -77,6 +77,31 @@ class Profiler:
         """Names of the features that are counted, in the order of a matrix of them."""
         return tuple(feature.name for feature in self._features)
 
+    def fit(self, data: Any, bins: int) -> bool:
+        """Choose the edges of numeric features from some data, and count those.
+
+        Parameters
+        ----------
+        data : as of :meth:`update`
+            With at least one row. Nothing was counted before.
+        bins : int
+            Of a feature, at most.
+
+        Returns
+        -------
+        bool
+            Whether it was done: False of data in several chunks.
+        """
+        chunks = [columns for columns in self._binder.bind(data) if columns.rows]
+        if len(chunks) != 1:
+            return False
+        edges = self._accumulator.fit(chunks[0], bins)
+        self._features = tuple(
+            replace(feature, edges=own) if feature.kind == "numeric" else feature
+            for feature, own in zip(self._features, edges, strict=True)
+        )
+        return True
+
     def update(self, data: Any) -> None:
         """Count all rows of some data.
 

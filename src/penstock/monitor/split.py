@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from penstock.monitor.profile import FeatureProfile
 from penstock.transform._columns import Columns
 
 __all__ = ["SplitAccumulator", "threads_of"]
+
+_T = TypeVar("_T")
 
 _WORTH_IT: Final = 50_000
 """Values of a batch from which on waking another thread costs less than it saves."""
@@ -38,19 +40,22 @@ def threads_of(threads: int | None) -> int:
     return threads
 
 
+Parts = tuple[list[Any], np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.int64]]]
+"""Where the columns of features lie: see :meth:`Accumulator.update_parts`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Share:
     accumulator: Accumulator
     features: slice
 
-    def update(
-        self,
-        parts: list[Any],
-        part: np.ndarray[Any, np.dtype[np.int32]],
-        column: np.ndarray[Any, np.dtype[np.int64]],
-        rows: int,
-    ) -> None:
-        self.accumulator.update_parts(parts, part[self.features], column[self.features], rows)
+    def update(self, parts: Parts, rows: int) -> None:
+        places, part, column = parts
+        self.accumulator.update_parts(places, part[self.features], column[self.features], rows)
+
+    def fit(self, parts: Parts, rows: int, bins: int) -> list[np.ndarray[Any, Any]]:
+        places, part, column = parts
+        return self.accumulator.fit_parts(places, part[self.features], column[self.features], rows, bins)
 
 
 class SplitAccumulator:
@@ -106,16 +111,23 @@ class SplitAccumulator:
         rows: int,
     ) -> None:
         """Count rows whose columns lie in several places; see :meth:`Accumulator.update_parts`."""
+        parts_of_all = parts, part, column
+        self._each(lambda share: share.update(parts_of_all, rows), rows * len(part))
+
+    def fit(self, columns: Columns, bins: int) -> list[np.ndarray[Any, Any]]:
+        """Choose edges from bound columns, and count those; see :meth:`Accumulator.fit`."""
+        parts: Parts = [columns], *self._whole
+        found = self._each(lambda share: share.fit(parts, columns.rows, bins), columns.rows * len(parts[1]))
+        return [edges for share in found for edges in share]
+
+    def _each(self, work: Callable[[_Share], _T], values: int) -> list[_T]:
+        """Let every share do some work on so many values; return what each returned."""
         own, *others = self._shares
         with self._lock:
-            if rows * len(part) < _WORTH_IT:
-                for share in self._shares:
-                    share.update(parts, part, column, rows)
-                return
-            running = [self._pool.submit(share.update, parts, part, column, rows) for share in others]
-            own.update(parts, part, column, rows)
-            for one in running:
-                one.result()
+            if values < _WORTH_IT:
+                return [work(share) for share in self._shares]
+            running = [self._pool.submit(work, share) for share in others]
+            return [work(own), *(one.result() for one in running)]
 
     def counts(self, *, reset: bool = False) -> tuple[int, list[dict[str, Any]]]:
         """Return the rows, and what was counted of each feature."""

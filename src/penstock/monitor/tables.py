@@ -10,6 +10,7 @@ import numpy as np
 from penstock.errors import ConfigError
 from penstock.imports import imported
 from penstock.monitor.profile import Kind
+from penstock.transform.frames import column_arrays
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["kind_of", "tables_of"]
 
 
-def tables_of(reference: Any) -> Iterator[pa.Table]:
+def tables_of(reference: Any, *, nan: bool = False) -> Iterator[pa.Table]:
     """Yield a reference table by table.
+
+    Parameters
+    ----------
+    reference : data, or iterable of data
+    nan : bool, default False
+        Leave NaN in the floats of one pandas frame, where it is null otherwise: for who counts both alike.
 
     Raises
     ------
@@ -33,7 +40,7 @@ def tables_of(reference: Any) -> Iterator[pa.Table]:
     elif isinstance(reference, Mapping):
         yield _from_mapping(reference)
     elif hasattr(reference, "__arrow_c_stream__") or hasattr(reference, "__arrow_c_array__"):
-        yield _from_arrow(reference)
+        yield _from_arrow(reference, nan)
     elif isinstance(reference, Iterable) and not isinstance(reference, str | bytes | np.ndarray):
         for part in reference:
             yield from tables_of(part)
@@ -60,7 +67,7 @@ def _from_mapping(columns: Mapping[str, Any]) -> pa.Table:
     return pa.table(arrays)
 
 
-def _from_arrow(data: Any) -> pa.Table:
+def _from_arrow(data: Any, nan: bool) -> pa.Table:
     import pyarrow as pa
 
     if isinstance(data, pa.Table):
@@ -70,35 +77,40 @@ def _from_arrow(data: Any) -> pa.Table:
     pandas = imported("pandas")
     try:
         if pandas is not None and isinstance(data, pandas.DataFrame):
-            return _from_pandas(data)
+            return _from_pandas(data, nan)
         return pa.table(data)
     except pa.ArrowException as error:
         raise ConfigError(f"reference: expected columns of numbers and text: {error}") from None
 
 
-def _from_pandas(frame: Any) -> pa.Table:
-    """Return a frame as a table in which NaN is null.
+def _from_pandas(frame: Any, nan: bool) -> pa.Table:
+    """Return a frame as a table in which NaN is null, or may be.
 
     Floats without a NaN are taken as they lie: reading them twice is cheaper than what Arrow does, which
     writes down for each whether it is null.
     """
     import pyarrow as pa
 
-    columns = [column for _, column in frame.items()]
-    full = [_is_full(column) for column in columns]
-    rest = pa.Table.from_pandas(frame.loc[:, [not one for one in full]], preserve_index=False)
+    arrays = list(column_arrays(frame))
+    plain = [_is_float(array) and (nan or _is_full(array)) for array in arrays]
+    names = [str(name) for name in frame.columns]
+    if all(plain):
+        return pa.Table.from_arrays([pa.array(array) for array in arrays], names)
+    rest = pa.Table.from_pandas(frame.loc[:, [not one for one in plain]], preserve_index=False)
     others = zip(rest.schema.names, rest.columns, strict=True)
     pairs = [
-        (str(column.name), pa.array(column.to_numpy())) if whole else next(others)
-        for column, whole in zip(columns, full, strict=True)
+        (name, pa.array(array)) if own else next(others)
+        for name, array, own in zip(names, arrays, plain, strict=True)
     ]
     return pa.Table.from_arrays([array for _, array in pairs], [name for name, _ in pairs])
 
 
-def _is_full(column: Any) -> bool:
-    if column.dtype not in (np.float32, np.float64):
-        return False
-    return not np.isnan(column.to_numpy().min(initial=np.inf))
+def _is_float(array: Any) -> bool:
+    return type(array) is np.ndarray and array.dtype in (np.float32, np.float64)
+
+
+def _is_full(array: Any) -> bool:
+    return not np.isnan(array.min(initial=np.inf))
 
 
 def kind_of(name: str, kind: pa.DataType) -> tuple[Kind, str]:

@@ -12,45 +12,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from penstock.errors import BundleError, ConfigError, SignatureError
-from penstock.monitor import baseline as module
-from penstock.monitor import categories
+from penstock.monitor import categories, numeric
 from penstock.monitor.baseline import Baseline
 from penstock.monitor.edges import choose_edges
 from penstock.monitor.tables import tables_of
-
-
-@given(
-    values=hnp.arrays(np.float64, st.integers(0, 300), elements=st.floats() | st.integers(-9, 9).map(float)),
-    bins=st.integers(1, 64),
-)
-def test_edges_increase_and_are_bounded(values: np.ndarray[Any, Any], bins: int) -> None:
-    edges = choose_edges(values, bins)
-    assert (np.diff(edges) > 0).all()
-    assert np.isfinite(edges).all()
-    assert len(edges) < max(bins, 1) + max(bins, 1) // 2 + 1
-    finite = np.unique(values[np.isfinite(values)])
-    if len(finite) <= bins:
-        assert np.searchsorted(edges, finite, side="right").tolist() == list(range(len(finite)))
-
-
-def test_bins_hold_about_as_many() -> None:
-    values = np.random.default_rng(0).lognormal(0, 3, 128_000)
-    counts = np.bincount(np.searchsorted(choose_edges(values, 128), values, side="right"))
-    assert len(counts) == 128
-    assert counts.min() >= 999
-    assert counts.max() <= 1001
-
-
-def test_a_heavy_value_has_a_bin_of_its_own() -> None:
-    values = np.concatenate([np.zeros(5000), np.random.default_rng(0).normal(size=5000)])
-    edges = choose_edges(values, 64)
-    counts = np.bincount(np.searchsorted(edges, values, side="right"))
-    assert counts[np.searchsorted(edges, 0.0, side="right")] == 5000
 
 
 def reference() -> dict[str, Any]:
@@ -97,7 +64,7 @@ def test_every_kind_of_reference_gives_the_same() -> None:
 
 
 def test_counts_are_of_all_rows_and_edges_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HELD_ROWS", 1000)
+    monkeypatch.setattr(numeric, "HELD_ROWS", 1000)
     rng = np.random.default_rng(1)
     table = pa.table(
         {"x": rng.normal(size=5000), "t": rng.choice(["a", "b"], 4000).tolist() + ["late"] * 1000}
@@ -116,7 +83,7 @@ def test_counts_are_of_all_rows_and_edges_of_the_first(monkeypatch: pytest.Monke
 
 
 def test_edges_of_a_sorted_table_are_of_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HELD_ROWS", 1000)
+    monkeypatch.setattr(numeric, "HELD_ROWS", 1000)
     table = pa.table({"year": np.repeat([2015, 2016, 2017, 2018], 2000), "x": np.arange(8000.0)})
     profile = Baseline.fit(table).profile
     assert profile["year"].histogram.tolist() == [2000] * 4

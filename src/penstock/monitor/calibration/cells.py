@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -71,24 +73,24 @@ def cells(reference: FeatureProfile, current: FeatureProfile) -> Cells:
     pooled = before + after
     n, m = int(before.sum()), int(after.sum())
     if not n or not m:
-        return _gather(before, after, [])
+        return _gather(before, after, [], True)
     least = EXPECTED * (n + m) / min(n, m)
     if reference.kind == "numeric":
         groups = _neighbours(pooled, max(least, (n + m) / NUMERIC_CELLS))
     else:
         certain = pooled[:-1] >= max(_SEEN * (n + m) / n, _above_the_cut(reference, n, m))
         groups = _categories(reference.categories, pooled, certain, least)
-    return _gather(before, after, groups)
+    return _gather(before, after, groups, reference.kind == "numeric")
 
 
 def _neighbours(pooled: NDArray[np.int64], least: float) -> list[NDArray[np.intp]]:
+    sums = np.cumsum(pooled).tolist()
+    need = math.ceil(least)
     ends: list[int] = []
     rows = 0
-    for index, count in enumerate(pooled.tolist()):
-        rows += count
-        if rows >= least:
-            ends.append(index + 1)
-            rows = 0
+    while (end := bisect_left(sums, rows + need)) < len(sums):
+        ends.append(end + 1)
+        rows = sums[end]
     if not ends:
         return []
     ends[-1] = len(pooled)
@@ -129,13 +131,16 @@ def _above_the_cut(reference: FeatureProfile, n: int, m: int) -> float:
     return float(root * root)
 
 
-def _gather(before: NDArray[np.int64], after: NDArray[np.int64], groups: list[NDArray[np.intp]]) -> Cells:
+def _gather(
+    before: NDArray[np.int64], after: NDArray[np.int64], groups: list[NDArray[np.intp]], in_order: bool
+) -> Cells:
+    """Return the cells of groups of bins; ``in_order`` says that they are all bins, as they stand."""
     if not groups:
         return Cells(before=before[:0], after=after[:0], bins=())
-    order = np.concatenate(groups)
     starts = np.cumsum([0, *map(len, groups[:-1])])
+    if not in_order:
+        order = np.concatenate(groups)
+        before, after = before[order], after[order]
     return Cells(
-        before=np.add.reduceat(before[order], starts),
-        after=np.add.reduceat(after[order], starts),
-        bins=tuple(groups),
+        before=np.add.reduceat(before, starts), after=np.add.reduceat(after, starts), bins=tuple(groups)
     )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,7 +19,7 @@ from penstock.monitor.calibration.cells import cells
 from penstock.monitor.calibration.check import Check
 from penstock.monitor.calibration.gamma import chi_square_tail
 from penstock.monitor.calibration.hypergeometric import fisher, fisher_greater
-from penstock.monitor.calibration.quadratic_form import quadratic_form_tail
+from penstock.monitor.calibration.quadratic_form import quadratic_form_tails
 from penstock.monitor.statistics.bins import paired
 from penstock.monitor.statistics.chi_square import pearson
 from penstock.monitor.statistics.cramer_von_mises import squared_gap
@@ -27,6 +31,8 @@ from penstock.monitor.statistics.stack import Stack
 from penstock.monitor.statistics.unseen import unseen
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from penstock.monitor.profile import FeatureProfile
 
     Pair = tuple[FeatureProfile, FeatureProfile]
@@ -35,6 +41,10 @@ __all__ = ["LEAST_ROWS", "checks", "checks_of_each"]
 
 LEAST_ROWS: Final = 20
 """Rows on each side below which nothing is tested, and so nothing alarms."""
+
+
+_MANY: Final = 8
+"""Features from which on a second thread pays."""
 
 
 def checks(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
@@ -51,16 +61,31 @@ def checks(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
     return checks_of_each([(reference, current)])[0]
 
 
-def checks_of_each(pairs: Sequence[Pair]) -> list[list[Check]]:
-    """Return the checks of many features: what :func:`checks` does of each, all at once."""
-    found = [_missing(*pair) for pair in pairs]
+def checks_of_each(pairs: Sequence[Pair], *, threads: int = 1) -> list[list[Check]]:
+    """Return the checks of many features: what :func:`checks` does of each, all at once.
+
+    With more than one thread, a second one computes eigenvalues meanwhile.
+    """
+    with (
+        ThreadPoolExecutor(1, "penstock-places")
+        if threads > 1 and len(pairs) >= _MANY
+        else nullcontext() as pool
+    ):
+        return _checks(pairs, pool)
+
+
+def _checks(pairs: Sequence[Pair], pool: ThreadPoolExecutor | None) -> list[list[Check]]:
     filled = [i for i, pair in enumerate(pairs) if min(side.present for side in pair) >= LEAST_ROWS]
     numeric = [i for i in filled if pairs[i][0].kind == "numeric"]
-    for where, checks_of_bins in ((filled, _shapes), (numeric, _places)):
-        for index, check in checks_of_bins([pairs[i] for i in where]):
-            found[where[index]].append(check)
-    for index in filled:
-        found[index] += _tails(*pairs[index])
+    layers = _layers([pairs[i] for i in numeric], pool)
+    found = [_missing(*pair) for pair in pairs]
+    for index, check in _shapes([pairs[i] for i in filled]):
+        found[filled[index]].append(check)
+    tails = [list(_tails(*pairs[i])) for i in filled]
+    for index, check in _places([pairs[i] for i in numeric], layers):
+        found[numeric[index]].append(check)
+    for index, checks_of_tails in zip(filled, tails, strict=True):
+        found[index] += checks_of_tails
     return found
 
 
@@ -101,19 +126,39 @@ def _shapes(pairs: Sequence[Pair]) -> Iterator[tuple[int, Check]]:
         yield index, check
 
 
-def _places(pairs: Sequence[Pair]) -> Iterator[tuple[int, Check]]:
-    """Yield the Cramér-von Mises check of each pair with two bins that are not empty, and its index."""
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Counts of pairs over as many bins, of which two are not empty."""
+
+    where: list[int]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    weights: Callable[[], NDArray[np.float64]]
+    """Returns, or waits for, the weights of the quadratic forms."""
+
+
+def _layers(pairs: Sequence[Pair], pool: ThreadPoolExecutor | None) -> list[_Layer]:
     counts = [paired(*pair) for pair in pairs]
     where = [i for i, (before, after) in enumerate(counts) if np.count_nonzero(before + after) >= 2]
-    for layer, before, after in Stack([counts[index] for index in where]):
-        weights = square_weights(before + after)
-        measured = squared_gap(before, after).tolist(), largest_gap(before, after).tolist()
-        for place, own, value, gap in zip(layer, weights, *measured, strict=True):
-            index = where[place]
+    layers = []
+    for places, before, after in Stack([counts[index] for index in where]):
+        compute = partial(square_weights, before + after)
+        weights = compute if pool is None else pool.submit(compute).result
+        layers.append(_Layer([where[place] for place in places], before, after, weights))
+    return layers
+
+
+def _places(pairs: Sequence[Pair], layers: Sequence[_Layer]) -> Iterator[tuple[int, Check]]:
+    """Yield the Cramér-von Mises check of each pair that is in a layer, and its index."""
+    for layer in layers:
+        values = squared_gap(layer.before, layer.after).tolist()
+        gaps = largest_gap(layer.before, layer.after).tolist()
+        tails = quadratic_form_tails(layer.weights(), values)
+        for index, value, tail, gap in zip(layer.where, values, tails, gaps, strict=True):
             check = Check(
                 name="cramer_von_mises",
                 value=value,
-                p_value=quadratic_form_tail(own, value),
+                p_value=tail,
                 effect=gap,
                 reason=words.mean(*pairs[index]),
             )

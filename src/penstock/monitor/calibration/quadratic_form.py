@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["quadratic_form_tail"]
+__all__ = ["quadratic_form_tail", "quadratic_form_tails"]
 
 _STEPS: Final = 100
 _NEAR_MEAN: Final = 1e-4
@@ -40,33 +41,69 @@ def quadratic_form_tail(weights: NDArray[np.float64], x: float) -> float:
     >>> round(quadratic_form_tail(np.ones(4), 9.487729), 3)  # chi-square with 4 degrees
     0.05
     """
-    if x <= 0:
-        return 1.0
-    unit = float(weights.sum())
-    weights, x = weights[weights > 0] / unit, x / unit
-    if abs(x - 1) < _NEAR_MEAN:  # the formula is 0/0 at the mean
-        low, high = (quadratic_form_tail(weights, 1 + side * 2 * _NEAR_MEAN) for side in (-1, 1))
-        return (low + high) / 2
-    at = _saddlepoint(weights, x)
-    rest = 1 - 2 * at * weights
-    generating = -0.5 * float(np.log(rest).sum())
+    return quadratic_form_tails(weights[np.newaxis], [x])[0]
+
+
+def quadratic_form_tails(weights: NDArray[np.float64], values: Sequence[float]) -> list[float]:
+    """Return the tails of many forms: what :func:`quadratic_form_tail` does of each, all at once.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n_forms, n_weights)
+    values : sequence of float
+    """
+    found = [1.0] * len(values)
+    units = weights.sum(axis=-1)
+    x = values / units
+    near = np.abs(x - 1) < _NEAR_MEAN  # the formula is 0/0 at the mean
+    counts = np.count_nonzero(weights, axis=-1)
+    positive = np.asarray(values) > 0
+    for index in np.flatnonzero(positive & near):
+        own = weights[index][weights[index] > 0] / units[index]
+        low, high = (quadratic_form_tail(own, 1 + side * 2 * _NEAR_MEAN) for side in (-1, 1))
+        found[index] = (low + high) / 2
+    others = ~near & ~(np.asarray(values) <= 0)
+    for count in np.unique(counts[others]):
+        where = np.flatnonzero(others & (counts == count))
+        own = weights[where][weights[where] > 0].reshape(-1, count) / units[where, np.newaxis]
+        for index, tail in zip(where, _saddlepoint_tails(own, x[where]), strict=True):
+            found[index] = tail
+    return found
+
+
+def _saddlepoint_tails(weights: NDArray[np.float64], x: NDArray[np.float64]) -> list[float]:
+    """Return the tails of forms of which no weight is 0 and which are not at their mean."""
+    at = _saddlepoints(weights, x)
+    rest = 1 - (2 * at)[:, np.newaxis] * weights
+    generating = -0.5 * np.log(rest).sum(axis=-1)
+    roots = np.sqrt(np.maximum(2 * (at * x - generating), 0.0))
     ratio = weights / rest
-    curvature = 2 * float(ratio @ ratio)
-    w = math.copysign(math.sqrt(max(2 * (at * x - generating), 0.0)), at)
-    v = at * math.sqrt(curvature)
-    return 0.5 * math.erfc((w + math.log(v / w) / w) / math.sqrt(2))
+    found = []
+    for point, root, square in zip(at.tolist(), roots.tolist(), _squares(ratio).tolist(), strict=True):
+        w = math.copysign(root, point)
+        v = point * math.sqrt(2 * square)
+        found.append(0.5 * math.erfc((w + math.log(v / w) / w) / math.sqrt(2)))
+    return found
 
 
-def _saddlepoint(weights: NDArray[np.float64], x: float) -> float:
+def _saddlepoints(weights: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve ``Σ w / (1 − 2 t w) = x`` for t: Newton's method inside a bracket."""
-    low, high = -len(weights) / (2 * x), 1 / (2 * float(weights.max()))
-    at = 0.0
+    low, high = -weights.shape[-1] / (2 * x), 1 / (2 * weights.max(axis=-1))
+    at = np.zeros_like(x)
     for _ in range(_STEPS):
-        ratio = weights / (1 - 2 * at * weights)
-        excess = float(ratio.sum()) - x
-        if abs(excess) <= 1e-12 * x:
+        ratio = weights / (1 - (2 * at)[:, np.newaxis] * weights)
+        excess = ratio.sum(axis=-1) - x
+        done = np.abs(excess) <= 1e-12 * x
+        if done.all():
             break
-        low, high = (low, at) if excess > 0 else (at, high)
-        step = at - excess / (2 * float(ratio @ ratio))
-        at = step if low < step < high else (low + high) / 2
+        beyond = excess > 0
+        low, high = np.where(beyond, low, at), np.where(beyond, at, high)
+        step = at - excess / (2 * _squares(ratio))
+        inside = (low < step) & (step < high)
+        at = np.where(done, at, np.where(inside, step, (low + high) / 2))
     return at
+
+
+def _squares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of squares of each row."""
+    return np.asarray((rows[:, np.newaxis] @ rows[:, :, np.newaxis])[:, 0, 0])

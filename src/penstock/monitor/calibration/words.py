@@ -99,8 +99,9 @@ def cell(reference: FeatureProfile, current: FeatureProfile, found: Cells) -> st
 
 def _named(reference: FeatureProfile, bins: np.ndarray[tuple[int], np.dtype[np.intp]]) -> str:
     if reference.kind == "numeric":
-        edges = np.concatenate(([-math.inf], np.asarray(reference.edges), [math.inf]))
-        low, high = float(edges[bins[0]]), float(edges[bins[-1] + 1])
+        first, last, edges = int(bins[0]), int(bins[-1]), reference.edges
+        low = float(edges[first - 1]) if first > 0 else -math.inf
+        high = float(edges[last]) if last < len(edges) else math.inf
         alone = _whole_number(reference, low, high)
         if alone is not None:
             return alone

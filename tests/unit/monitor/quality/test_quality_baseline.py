@@ -19,7 +19,7 @@ import penstock as ps
 from penstock.bundle.bundle import Bundle
 from penstock.cli.main import app
 from penstock.errors import BundleError, ConfigError, SignatureError
-from penstock.monitor import baseline as module
+from penstock.monitor import numeric
 from penstock.monitor.encoding import decode_parts, encode_parts
 from penstock.monitor.quality import BaselineQuality, QualityCounts, compare_quality, metrics
 
@@ -53,7 +53,7 @@ def test_batches_give_the_same_as_one_table(monkeypatch: pytest.MonkeyPatch, bas
     data = table(8000)
     parts = [data.slice(at, 1000) for at in range(0, 8000, 1000)]
     for held in (1000, 3000, 100_000):
-        monkeypatch.setattr(module, "HELD_ROWS", held)
+        monkeypatch.setattr(numeric, "HELD_ROWS", held)
         found = ps.Baseline.fit(iter(parts), label="y", prediction="p").quality
         assert found is not None
         assert baseline.quality is not None
