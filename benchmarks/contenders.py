@@ -30,17 +30,21 @@ class Contender:
 
 
 def penstock(
-    front: str, repository: Path | None = None, model: Callable[[], Path] = make_model
+    front: str,
+    repository: Path | None = None,
+    model: Callable[[], Path] = make_model,
+    compile_trees: bool = True,
 ) -> Callable[[Path], list[str]]:
     """Return what makes the command line of a Penstock server; without a repository it serves `model`."""
 
     def command(scratch: Path) -> list[str]:
-        key = f"{front}-{model.__name__}"
+        key = f"{front}-{model.__name__}-{compile_trees}"
         models = repository or publish(scratch / key, model())
         config = scratch / f"{key}.toml"
         config.write_text(
             f'[server]\nrepository = "{models}"\ngrpc = "127.0.0.1:0"\nhttp = "127.0.0.1:0"\n'
-            f'front = "{front}"\nintra_op_threads = 1\nlog_level = "warning"\n\n[models.{NAME}]\n'
+            f'front = "{front}"\nintra_op_threads = 1\nlog_level = "warning"\n'
+            f"compile_trees = {str(compile_trees).lower()}\n\n[models.{NAME}]\n"
         )
         return python("-m", "penstock", "serve", "--config", str(config))
 
@@ -62,6 +66,12 @@ CONTENDERS = (
         "penstock, native front, identity",
         penstock("native", model=make_identity),
         make_identity,
+    ),
+    Contender(
+        "native-onnxruntime",
+        "penstock, native front, the model in ONNX Runtime",
+        penstock("native", compile_trees=False),
+        make_model,
     ),
     Contender("grpcio", "penstock, grpcio front, the model", penstock("grpcio"), make_model),
     Contender("aio", "grpc.aio + uvloop, empty echo", _echo_aio),
