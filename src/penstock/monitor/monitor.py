@@ -1,17 +1,14 @@
 """Monitors: what one model's answers look like, window by window, and whether that is another than before.
 
-Read first: observer.py, which counts; then windows.py, comparisons.py, alerts/.
+Read first: observer.py, which counts; then windows.py, comparisons.py, judge.py, past.py.
 """
 
 from __future__ import annotations
 
 import collections
-import logging
-import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,23 +16,26 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from penstock.bundle.signature import Signature
 from penstock.config.monitor import ModelMonitorConfig
 from penstock.errors import ConfigError, ModelNotReadyError, SignatureError
-from penstock.monitor.alerts import Alarms, Alert, Finding
+from penstock.monitor.alert_record import AlertRecord
+from penstock.monitor.alerts import Alert
 from penstock.monitor.baseline import Baseline
 from penstock.monitor.comparisons import compare_with, counterparts
 from penstock.monitor.drift import drift
-from penstock.monitor.history import ClosedWindow, History, OpenWindow
-from penstock.monitor.live_data import door_history
+from penstock.monitor.failures import Failures
+from penstock.monitor.history import ClosedWindow
+from penstock.monitor.judge import Judge
 from penstock.monitor.live_quality import LiveQuality, QualityReport
 from penstock.monitor.log import LogStatus, PredictionLog
 from penstock.monitor.observer import Follower, Observer
+from penstock.monitor.past import Past
 from penstock.monitor.places import column_names, tensor_columns
 from penstock.monitor.profile import Profile
+from penstock.monitor.replicas import Replicas
 from penstock.monitor.report.report import DriftReport
 from penstock.monitor.snapshot import Snapshot
 from penstock.monitor.status import MonitorStatus
 from penstock.monitor.track import Track
 from penstock.monitor.window import Window
-from penstock.monitor.windows import Windows
 
 if TYPE_CHECKING:
     from penstock.engine.statistics import PipelineStatistics
@@ -43,12 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor"]
 
-_log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
-_KEPT_ALERTS: Final = 1000
-_KEPT_IDS: Final = 10_000
 _REST: Final = 30.0
 """Windows close by their rows at most once in so many times what closing one took: 3 % of a core."""
 _LEAST_ESTIMATED: Final = 200
@@ -90,33 +86,20 @@ class Monitor:
         self.model = model
         self._statistics = statistics
         self.settings = settings
-        self._tell = tell
         self._wake = wake
         self._lock = threading.RLock()
         self._tracks: list[Track] = []
         self._active: int | None = None
-        self._alarms: Alarms | None = None
-        self._closed: collections.deque[ClosedWindow] = collections.deque(maxlen=settings.keep_windows)
-        self._alerts: collections.deque[Alert] = collections.deque(maxlen=_KEPT_ALERTS)
-        self._merged_ids: collections.deque[str] = collections.deque(maxlen=_KEPT_IDS)
-        self._failures: collections.Counter[str] = collections.Counter()
-        self._fired: collections.Counter[str] = collections.Counter()
-        self._left: dict[int, OpenWindow] = {}
-        self._alarms_left = b""
-        self._lost_seen: collections.Counter[str] = collections.Counter()
-        self._lost_before: collections.Counter[str] = collections.Counter()
-        self._lost_s: float | None = None
+        self._failures = Failures(model)
+        self._record = AlertRecord(tell)
+        self._tell = tell
         self._log: PredictionLog | None = None
-        self._quality: LiveQuality | None = None
-        self._doors = door_history()
-        self._history: History | None = None
         self._past_is_read = False
         self._rest_until_s = 0.0
-        if directory is not None:
-            history = self._history = History(directory, model, granularity=_granularity(settings))
-            left = self._attempt("history", history.load_open) or []
-            self._left = {saved.version: saved for saved in left}
-        self._attempt("quality", lambda: self._open_quality(directory))
+        self._past = Past(directory, model, settings, self._failures)
+        self._quality = self._attempt("quality", lambda: self._open_quality(directory))
+        self._judge = Judge(model, settings, self._record, self._quality, self._failures)
+        self._replicas = Replicas(model)
 
     def _open_log(self, baseline: Baseline | None, signature: Signature) -> PredictionLog | None:
         """Return the log; its columns are named after the first version."""
@@ -127,12 +110,12 @@ class Monitor:
             self._log = PredictionLog(settings.log, self.model, prediction=prediction, names=names)
         return self._log
 
-    def _open_quality(self, directory: Path | None) -> None:
+    def _open_quality(self, directory: Path | None) -> LiveQuality | None:
         settings = self.settings
         if settings.feedback is None:
-            return
+            return None
         state = None if directory is None else directory / self.model / "labels.json"
-        self._quality = LiveQuality(settings.feedback, state, window_s=settings.window_s)
+        return LiveQuality(settings.feedback, state, window_s=settings.window_s)
 
     # -- the engine's side -----------------------------------------------------------------------
 
@@ -180,25 +163,9 @@ class Monitor:
             self._active = version
             track = self._track(version)
             if track is not None:
-                self._attempt("alarms", lambda: self._begin_alarms(track, now_s))
-            elif (alarms := self._alarms) is not None:  # it is not monitored
-                self._attempt("alarms", lambda: self._report(alarms.restart(version, None, now_s)))
-
-    def _begin_alarms(self, track: Track, now_s: float) -> None:
-        layout = track.layout
-        baseline = None if layout is None else Baseline(layout)
-        if self._alarms is not None:
-            self._report(self._alarms.restart(track.version, baseline, now_s))
-        else:
-            left, self._alarms_left = self._alarms_left, b""
-            alarms = self._attempt("alarms", lambda: self._alarms_of(left, baseline, track)) if left else None
-            fresh = Alarms(self.model, self.settings, baseline, version=track.version, now_s=now_s)
-            self._alarms = alarms or fresh
-        if baseline is not None:
-            self._report(self._alarms.step(baseline.profiler().profile(), now_s))  # its time begins here
-
-    def _alarms_of(self, left: bytes, baseline: Baseline | None, track: Track) -> Alarms:
-        return Alarms.from_bytes(left, self.settings, baseline, version=track.version)
+                self._attempt("alarms", lambda: self._judge.begin(track, now_s))
+            elif (alarms := self._judge.alarms) is not None:  # it is not monitored
+                self._attempt("alarms", lambda: self._judge.leave(alarms, version, now_s))
 
     def release(self, observer: object) -> None:
         """Take note that a version has answered its last request; its window closes at the next look."""
@@ -217,8 +184,8 @@ class Monitor:
             if self._quality is not None:
                 quality = self._quality
                 self._attempt("quality", lambda: quality.tick(now_s))
-            for version in list(self._left) if self._active is not None else ():
-                self._attempt("history", lambda version=version: self._abandon(version))  # type: ignore[misc]
+            for version in self._past.left if self._active is not None else ():
+                self._attempt("history", lambda version=version: self._past.abandon(version))  # type: ignore[misc]
             for track in list(self._tracks):
                 over = track.released and not track.observer.busy  # before the look, which then sees all
                 self._attempt("windows", lambda track=track: self._look(track, now_s))  # type: ignore[misc]
@@ -232,33 +199,27 @@ class Monitor:
         self._past_is_read = True  # nobody asks for it any more
         self.tick(now_s)
         with self._lock:
-            if self._history is None:
+            if not self._past.is_kept:
                 for track in self._tracks:
                     self._attempt("windows", lambda track=track: self._end_track(track, now_s))  # type: ignore[misc]
             else:
                 for track in self._tracks:
                     self._attempt("history", lambda track=track: self._save(track))  # type: ignore[misc]
-                self._history.close()
+                self._past.close()
             self._tracks.clear()
             if self._log is not None:
                 self._log.close()
 
     def _read_past(self) -> None:
         """Take in what an earlier process left, which may take seconds; nobody waits for it."""
-        log, quality, history = self.settings.log, self._quality, self._history
+        log, quality = self.settings.log, self._quality
         if log is not None and quality is not None:
             quality.rebuild(Path(log.directory) / self.model)
-        if history is not None:
-            before = history.load(self.settings.keep_windows)
-            known = {_moment(closed.window) for closed in before}
-            with self._lock:
-                since = [closed for closed in self._closed if _moment(closed.window) not in known]
-                self._closed.clear()
-                self._closed.extend([*before, *since])
+        self._past.read(self._lock)
 
     def _look(self, track: Track, now_s: float) -> None:
         if track.learn() and track.version == self._active:
-            self._begin_alarms(track, now_s)
+            self._judge.begin(track, now_s)
         delta = track.take(now_s)
         if delta is None:
             return
@@ -268,36 +229,36 @@ class Monitor:
 
     def _end_track(self, track: Track, now_s: float) -> None:
         """Close the window of a version that answers no more, and forget what was saved of it."""
-        self._failures.update(track.observer.failures)
+        self._failures.add(track.observer.failures)
         last = track.windows.close(now_s)
         if last is not None:
             self._close(track, last, now_s)
         self._attempt("history", lambda: self._drop(track))
 
     def _drop(self, track: Track) -> None:
-        if self._history is None or self._track(track.version) not in (None, track):
+        if not self._past.is_kept or self._track(track.version) not in (None, track):
             return  # it was loaded again, and saves for itself
         if track.version == self._active:
             self._save(track)  # the state of the alarms
         else:
-            self._history.drop_open(track.version)
+            self._past.drop(track.version)
 
     def _count(self, track: Track, delta: Profile, now_s: float) -> None:
-        alarms = self._alarms
+        alarms = self._judge.alarms
         if track.version == self._active and alarms is not None:
-            self._report(self._attempt("alarms", lambda: alarms.step(delta, now_s)) or [])
+            self._judge.step(alarms, delta, now_s)
         for window in track.windows.add(delta, now_s, by_rows=now_s >= self._rest_until_s):
             began_s = time.perf_counter()
             self._close(track, window, now_s)
             self._rest_until_s = now_s + _REST * (time.perf_counter() - began_s)
         if track.version == self._active:
-            self._attempt("data", lambda: self._judge_silence(track, now_s))
+            self._attempt("data", lambda: self._judge.judge_silence(track, now_s))
 
     def _close(self, track: Track, window: Window, now_s: float) -> None:
         """Compare a window that closed, keep it, and say what alarms."""
         settings = self.settings
-        past = [closed.window for closed in self._closed]
-        alarms = self._alarms if track.version == self._active else None
+        past = self._past.windows
+        alarms = self._judge.alarms if track.version == self._active else None
         level = alarms.level(window) if alarms is not None else 0.01
         compared = track.windows.sliding([*past, window])
         found = counterparts(compared, track.baseline, past, compare=settings.compare, slide=settings.slide)
@@ -313,85 +274,19 @@ class Monitor:
         )
         spans = {name: one.span for name, one in found.items() if one.span is not None}
         closed = ClosedWindow(window, reports or {}, spans)
-        self._closed.append(closed)
+        self._past.add(closed)
         self._tell(closed)
-        history = self._history
-        if history is not None:
-            self._attempt("history", lambda: history.append(window, closed.reports, spans))
+        self._past.write(closed)
         if alarms is not None:
-            self._report(self._attempt("alarms", lambda: self._judge(alarms, track, closed, now_s)) or [])
-
-    def _judge(self, alarms: Alarms, track: Track, closed: ClosedWindow, now_s: float) -> list[Alert]:
-        """Return what to say of a window: of its columns, alone and together, of requests, and of labels."""
-        window = closed.window
-        joint = self._attempt(
-            "multivariate", lambda: track.joint_findings(window, alarms.level(window, "multivariate"))
-        )
-        messages = alarms.judge(window, closed.reports, joint or [], now_s=now_s)
-        messages += self._judge_requests(alarms, track, window, now_s)
-        if self._quality is not None:
-            quality, level = self._quality, alarms.level(window, "performance")
-            worse = self._attempt("quality", lambda: quality.judge(window, level))
-            if worse is not None:
-                messages += alarms.report("performance", worse, now_s, source="labels", window=window)
-        return messages
-
-    def _judge_requests(self, alarms: Alarms, track: Track, window: Window, now_s: float) -> list[Alert]:
-        level = alarms.level(window, "data")
-        found = self._attempt("data", lambda: track.data_findings(window, self._doors, level))
-        return alarms.report("data", found or [], now_s, source="requests", window=window)
-
-    def _judge_silence(self, track: Track, now_s: float) -> None:
-        """Judge what came in the time of a window in which no row was answered."""
-        alarms, layout = self._alarms, track.layout
-        if alarms is None or layout is None or now_s - track.judged_s < self.settings.window_s:
-            return
-        opened = track.windows.open
-        if opened is not None:
-            return
-        span = Window(
-            model=self.model,
-            version=track.version,
-            begin_s=track.judged_s,
-            end_s=now_s,
-            profile=Profile((), 0),
-        )
-        self._report(self._judge_requests(alarms, track, span, now_s))
+            self._judge.judge(alarms, track, closed, now_s)
 
     def _judge_losses(self, now_s: float) -> None:
-        """Alarm at once what the monitor itself lost; all is well when a window's time passes without."""
-        alarms = self._alarms
-        if alarms is None:
-            return
-        lost = self._lost()
-        if self._lost_s is None:
-            self._lost_s = now_s
-        if any(count > self._lost_seen[subject] for subject, (count, _) in lost.items()):
-            self._lost_seen |= {subject: count for subject, (count, _) in lost.items()}
-            self._lost_s = now_s
-            found = [
-                Finding(
-                    subject=subject,
-                    check="losses",
-                    compared_with="rule",
-                    reason=reason,
-                    effect=math.nan,
-                    evidence=math.nan,
-                    since_s=now_s,
-                    severity="medium",
-                )
-                for subject, (count, reason) in lost.items()
-                if count > self._lost_before[subject]
-            ]
-            self._report(alarms.report("operation", found, now_s, source="monitor"))
-        elif not self._lost_s <= now_s < self._lost_s + self.settings.window_s:
-            self._lost_s = now_s
-            self._lost_before = self._lost_seen.copy()
-            self._report(alarms.report("operation", (), now_s, source="monitor"))
+        if self._judge.alarms is not None:
+            self._judge.judge_losses(self._lost(), now_s)
 
     def _lost(self) -> dict[str, tuple[int, str]]:
         """Return what was lost since the start, by part: how often, and in words."""
-        failures = collections.Counter(self._failures)
+        failures = self._failures.counts
         for track in self._tracks:
             failures.update(track.observer.failures)
         found = {
@@ -408,47 +303,22 @@ class Monitor:
             found["labels"] = (count, f"{count:,} answers were not kept; their labels will be unknown")
         return found
 
-    def _report(self, alerts: Sequence[Alert]) -> None:
-        for alert in alerts:
-            self._alerts.append(alert)
-            self._fired[alert.kind] += alert.state == "firing" and alert.sequence == 1
-            self._tell(alert)
-
     # -- restarts --------------------------------------------------------------------------------
 
     def _resume(self, track: Track, now_s: float) -> None:
         """Go on with the window that an earlier process left open, or close it."""
-        saved = self._left.pop(track.version, None)
+        saved = self._past.take_left(track.version)
         if saved is None:
             return
-        self._alarms_left = saved.extra
-        if saved.window is None:
-            return
-        if track.layout is None:
-            self._end(replace(saved.window, complete=False))
-            return
-        ended = track.windows.resume(saved.window, track.layout, now_s)
-        if ended is not None:
-            self._end(ended)
-
-    def _abandon(self, version: int) -> None:
-        """Close the window of a version that is not loaded any more."""
-        window = self._left.pop(version).window
-        if window is not None:
-            self._end(replace(window, complete=False))
-        if self._history is not None:
-            self._history.drop_open(version)
-
-    def _end(self, window: Window) -> None:
-        self._closed.append(ClosedWindow(window))
-        if self._history is not None:
-            self._history.append(window, {})
+        self._judge.left = saved.extra
+        if saved.window is not None:
+            self._past.resume(track, saved.window, now_s)
 
     def _save(self, track: Track) -> None:
-        if self._history is not None and self._track(track.version) in (None, track):
-            active = self._alarms is not None and track.version == self._active
-            extra = self._alarms.to_bytes() if active and self._alarms is not None else b""
-            self._history.save_open(track.version, track.windows.open, extra)
+        if self._past.is_kept and self._track(track.version) in (None, track):
+            alarms = self._judge.alarms if track.version == self._active else None
+            extra = b"" if alarms is None else alarms.to_bytes()
+            self._past.save(track.version, track.windows.open, extra)
 
     # -- the readers' side -----------------------------------------------------------------------
 
@@ -456,7 +326,7 @@ class Monitor:
         """Return the state of the monitor."""
         with self._lock:
             baseline = self.baseline()
-            failures, rows = collections.Counter(self._failures), collections.Counter[int]()
+            failures, rows = self._failures.counts, collections.Counter[int]()
             for track in self._tracks:
                 failures.update(track.observer.failures)
                 rows[track.version] += track.rows
@@ -466,7 +336,7 @@ class Monitor:
                 rows=dict(rows),
                 baseline_rows=0 if baseline is None else baseline.profile.rows,
                 learning_rows=self._learning_rows(),
-                windows=len(self._closed),
+                windows=len(self._past.closed),
                 firing=len(self.firing()),
                 failures=dict(failures),
             )
@@ -478,7 +348,7 @@ class Monitor:
     def windows(self, limit: int | None = None) -> list[ClosedWindow]:
         """Return the closed windows and what they were compared with, oldest first; the newest `limit`."""
         with self._lock:
-            found = list(self._closed)
+            found = list(self._past.closed)
         return found if limit is None else found[max(len(found) - limit, 0) :]
 
     def current(self, version: int | None = None) -> Window | None:
@@ -490,18 +360,18 @@ class Monitor:
     def firing(self) -> tuple[Alert, ...]:
         """Return the alerts that are not resolved."""
         with self._lock:
-            return () if self._alarms is None else tuple(self._alarms.active)
+            return () if self._judge.alarms is None else tuple(self._judge.alarms.active)
 
     def alerts(self, limit: int | None = None) -> list[Alert]:
         """Return the messages about alerts since the start, oldest first; the newest `limit`."""
         with self._lock:
-            found = list(self._alerts)
+            found = self._record.latest()
         return found if limit is None else found[max(len(found) - limit, 0) :]
 
     def alert_counts(self) -> dict[str, int]:
         """Return how many alerts fired since the start, by kind."""
         with self._lock:
-            return dict(self._fired)
+            return self._record.fired
 
     def baseline(self, version: int | None = None) -> Baseline | None:
         """Return what a version is compared with; None while there is none."""
@@ -531,7 +401,7 @@ class Monitor:
                 raise ModelNotReadyError(f'model "{self.model}" has no baseline to compare with yet')
             opened = track.windows.open
             parts = [] if opened is None else [opened]
-            held = [one.window for one in self._closed if one.window.version == track.version]
+            held = self._past.windows_of(track.version)
             parts += held[max(len(held) - windows, 0) :] if windows is not None else held
         fitting = [part for part in parts if [f.name for f in part.profile] == [f.name for f in layout]]
         if not fitting:
@@ -610,7 +480,7 @@ class Monitor:
         opened = track.windows.open
         if opened is not None and opened.rows >= _LEAST_ESTIMATED:
             return opened.profile
-        closed = [one.window for one in self._closed if one.window.version == track.version]
+        closed = self._past.windows_of(track.version)
         return closed[-1].profile if closed else None if opened is None else opened.profile
 
     # -- replicas --------------------------------------------------------------------------------
@@ -652,19 +522,13 @@ class Monitor:
         now_s = time.time() if now_s is None else now_s
         window = snapshot.window
         with self._lock:
-            track = self._track(window.version)
-            if window.model != self.model or track is None:
-                raise ConfigError(
-                    f"expected a snapshot of {self.model} in a version that is loaded, "
-                    f"got {window.model} version {window.version}"
-                )
-            track.check(snapshot)
-            if snapshot.id in self._merged_ids:
+            track = self._replicas.accept(snapshot, self._track(window.version))
+            if track is None:
                 return False
             self._look(track, now_s)
             self._count(track, window.profile, now_s)
             track.rows += window.rows
-            self._merged_ids.append(snapshot.id)
+            self._replicas.merged(snapshot)
             return True
 
     # -- internals -------------------------------------------------------------------------------
@@ -681,20 +545,4 @@ class Monitor:
 
     def _attempt(self, part: str, work: Callable[[], T]) -> T | None:
         """Do something that may fail without anybody waiting for it; None where it did."""
-        try:
-            return work()
-        except Exception as error:
-            self._failures[part] += 1
-            if self._failures[part] == 1:
-                _log.error("monitoring of %s failed in its %s", self.model, part, exc_info=error)
-            return None
-
-
-def _moment(window: Window) -> tuple[int, float, float]:
-    return window.version, window.begin_s, window.end_s
-
-
-def _granularity(settings: ModelMonitorConfig) -> str:
-    return Windows(
-        "", 1, window_s=settings.window_s, window_rows=settings.window_rows, begin_s=0.0
-    ).granularity
+        return self._failures.attempt(part, work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from penstock.monitor.edges import choose_edges
+from penstock.monitor.pool import helpers
 from penstock.monitor.profile import FeatureProfile, Profile
 from penstock.monitor.profiler import Profiler
 
@@ -56,8 +56,7 @@ def counted_numbers(
         if profiler.fit(held, bins):
             return profiler
     choose = partial(_choose, held=held, bins=bins, cut=cut, some=cache(some_rows))
-    with ThreadPoolExecutor(threads, "penstock-edges") as pool:
-        chosen = tuple(pool.map(choose, features))
+    chosen = tuple(helpers().map(choose, features) if threads > 1 else map(choose, features))
     profiler = Profiler(Profile(chosen, 0), names=names, threads=threads)
     profiler.update(held)
     return profiler

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeVar
@@ -14,6 +13,7 @@ import numpy as np
 
 from penstock.errors import ConfigError, SignatureError
 from penstock.monitor._accumulator import Accumulator
+from penstock.monitor.pool import helpers
 from penstock.monitor.profile import FeatureProfile
 from penstock.transform._columns import Columns
 
@@ -83,7 +83,6 @@ class SplitAccumulator:
             for first, end in pairwise(bounds)
         ]
         self._whole = np.zeros(len(features), np.int32), np.arange(len(features), dtype=np.int64)
-        self._pool = ThreadPoolExecutor(max(len(self._shares) - 1, 1), "penstock-count")
         self._lock = threading.Lock()
 
     def update(self, columns: Columns) -> None:
@@ -126,7 +125,7 @@ class SplitAccumulator:
         with self._lock:
             if values < _WORTH_IT:
                 return [work(share) for share in self._shares]
-            running = [self._pool.submit(work, share) for share in others]
+            running = [helpers().submit(work, share) for share in others]
             return [work(own), *(one.result() for one in running)]
 
     def counts(self, *, reset: bool = False) -> tuple[int, list[dict[str, Any]]]:

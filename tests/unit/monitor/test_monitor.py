@@ -150,8 +150,7 @@ def test_a_killed_process_loses_what_came_after_the_last_look(tmp_path: Path) ->
     first = Watched(tmp_path)
     first.serve(60, rows_of(1, 700))
     feed(first.observer, rows_of(2, 50))
-    assert first.monitor._history is not None
-    first.monitor._history.close()  # the lock goes with the process
+    first.monitor._past.close()  # the lock goes with the process
     second = Watched(tmp_path, 61)
     current = second.monitor.current()
     assert current is not None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,6 +18,7 @@ from penstock.monitor.calibration.check import Check
 from penstock.monitor.calibration.gamma import chi_square_tail
 from penstock.monitor.calibration.hypergeometric import fisher, fisher_greater
 from penstock.monitor.calibration.quadratic_form import quadratic_form_tails
+from penstock.monitor.pool import helpers
 from penstock.monitor.statistics.bins import paired
 from penstock.monitor.statistics.chi_square import pearson
 from penstock.monitor.statistics.cramer_von_mises import squared_gap
@@ -66,18 +65,9 @@ def checks_of_each(pairs: Sequence[Pair], *, threads: int = 1) -> list[list[Chec
 
     With more than one thread, a second one computes eigenvalues meanwhile.
     """
-    with (
-        ThreadPoolExecutor(1, "penstock-places")
-        if threads > 1 and len(pairs) >= _MANY
-        else nullcontext() as pool
-    ):
-        return _checks(pairs, pool)
-
-
-def _checks(pairs: Sequence[Pair], pool: ThreadPoolExecutor | None) -> list[list[Check]]:
     filled = [i for i, pair in enumerate(pairs) if min(side.present for side in pair) >= LEAST_ROWS]
     numeric = [i for i in filled if pairs[i][0].kind == "numeric"]
-    layers = _layers([pairs[i] for i in numeric], pool)
+    layers = _layers([pairs[i] for i in numeric], aside=threads > 1 and len(numeric) >= _MANY)
     found = [_missing(*pair) for pair in pairs]
     for index, check in _shapes([pairs[i] for i in filled]):
         found[filled[index]].append(check)
@@ -137,13 +127,13 @@ class _Layer:
     """Returns, or waits for, the weights of the quadratic forms."""
 
 
-def _layers(pairs: Sequence[Pair], pool: ThreadPoolExecutor | None) -> list[_Layer]:
+def _layers(pairs: Sequence[Pair], *, aside: bool) -> list[_Layer]:
     counts = [paired(*pair) for pair in pairs]
     where = [i for i, (before, after) in enumerate(counts) if np.count_nonzero(before + after) >= 2]
     layers = []
     for places, before, after in Stack([counts[index] for index in where]):
         compute = partial(square_weights, before + after)
-        weights = compute if pool is None else pool.submit(compute).result
+        weights = helpers().submit(compute).result if aside else compute
         layers.append(_Layer([where[place] for place in places], before, after, weights))
     return layers
 
