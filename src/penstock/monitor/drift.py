@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import ConfigError
-from penstock.monitor.calibration import LEAST_ROWS, Check, checks_of_each, holm
+from penstock.monitor.calibration import LEAST_ROWS, Check, begin_checks, holm
 from penstock.monitor.profile import FeatureProfile, Profile
 from penstock.monitor.report.report import DriftReport, FeatureDrift
 from penstock.monitor.split import threads_of
@@ -185,11 +185,13 @@ def _compared(
     thresholds: Mapping[str, float],
     threads: int,
 ) -> list[FeatureDrift]:
-    raw = checks_of_each(pairs, threads=threads)
+    finish = begin_checks(pairs, threads=threads)
+    measured = statistics_of_each(pairs)
+    raw = finish()
     count = sum(map(len, raw))
     adjusted = iter(holm([check.p_value for found in raw for check in found]))
     features = []
-    for (reference, current), statistics, found in zip(pairs, statistics_of_each(pairs), raw, strict=True):
+    for (reference, current), statistics, found in zip(pairs, measured, raw, strict=True):
         judged = [_judged(check, next(adjusted), false_alarms, min_effect, thresholds) for check in found]
         judged.sort(key=lambda check: (check.p_value, -check.effect))
         reached = _reached(statistics, thresholds)

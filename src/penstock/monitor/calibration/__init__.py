@@ -4,8 +4,8 @@ Read first: checks.py, what alarms by default; then noise.py, which says how to 
 """
 
 from penstock.monitor.calibration.check import Check
-from penstock.monitor.calibration.checks import LEAST_ROWS, checks, checks_of_each
+from penstock.monitor.calibration.checks import LEAST_ROWS, begin_checks, checks, checks_of_each
 from penstock.monitor.calibration.holm import holm
 from penstock.monitor.calibration.noise import noise
 
-__all__ = ["LEAST_ROWS", "Check", "checks", "checks_of_each", "holm", "noise"]
+__all__ = ["LEAST_ROWS", "Check", "begin_checks", "checks", "checks_of_each", "holm", "noise"]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[FeatureProfile, FeatureProfile]
 
-__all__ = ["LEAST_ROWS", "checks", "checks_of_each"]
+__all__ = ["LEAST_ROWS", "begin_checks", "checks", "checks_of_each"]
 
 LEAST_ROWS: Final = 20
 """Rows on each side below which nothing is tested, and so nothing alarms."""
@@ -60,23 +60,32 @@ def checks(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
     return checks_of_each([(reference, current)])[0]
 
 
-def checks_of_each(pairs: Sequence[Pair], *, threads: int = 1) -> list[list[Check]]:
-    """Return the checks of many features: what :func:`checks` does of each, all at once.
+def checks_of_each(pairs: Sequence[Pair]) -> list[list[Check]]:
+    """Return the checks of many features: what :func:`checks` does of each, all at once."""
+    return begin_checks(pairs)()
 
-    With more than one thread, a second one computes eigenvalues meanwhile.
+
+def begin_checks(pairs: Sequence[Pair], *, threads: int = 1) -> Callable[[], list[list[Check]]]:
+    """Return what returns the checks of many features.
+
+    With more than one thread, a second one computes eigenvalues from now on: call it when all else is done.
     """
     filled = [i for i, pair in enumerate(pairs) if min(side.present for side in pair) >= LEAST_ROWS]
     numeric = [i for i in filled if pairs[i][0].kind == "numeric"]
     layers = _layers([pairs[i] for i in numeric], aside=threads > 1 and len(numeric) >= _MANY)
-    found = [_missing(*pair) for pair in pairs]
-    for index, check in _shapes([pairs[i] for i in filled]):
-        found[filled[index]].append(check)
-    tails = [list(_tails(*pairs[i])) for i in filled]
-    for index, check in _places([pairs[i] for i in numeric], layers):
-        found[numeric[index]].append(check)
-    for index, checks_of_tails in zip(filled, tails, strict=True):
-        found[index] += checks_of_tails
-    return found
+
+    def finish() -> list[list[Check]]:
+        found = [_missing(*pair) for pair in pairs]
+        for index, check in _shapes([pairs[i] for i in filled]):
+            found[filled[index]].append(check)
+        tails = [list(_tails(*pairs[i])) for i in filled]
+        for index, check in _places([pairs[i] for i in numeric], layers):
+            found[numeric[index]].append(check)
+        for index, checks_of_tails in zip(filled, tails, strict=True):
+            found[index] += checks_of_tails
+        return found
+
+    return finish
 
 
 def _missing(reference: FeatureProfile, current: FeatureProfile) -> list[Check]:
