@@ -245,3 +245,10 @@ def test_reports_are_values(baseline: Baseline) -> None:
         report["nothing"]
     with pytest.raises(AttributeError):
         report.n_current = 1  # type: ignore[misc]
+
+
+def test_values_whose_squares_underflow_are_compared() -> None:
+    values = np.random.default_rng(1).normal(size=500) * 1e-300
+    report = drift({"x": values}, {"x": values + 2e-300})
+    assert [feature.name for feature in report.alarms] == ["x"]
+    assert math.isnan(report.features[0].statistics["wasserstein"])
