@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import browser
 import models
 import numpy as np
 import pytest
@@ -140,7 +140,7 @@ def driver() -> Iterator[Chrome]:
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(str(DRIVER)))
+    driver = Chrome(options=options, service=Service(str(DRIVER), env=browser.environment()))
     yield driver
     driver.quit()
 

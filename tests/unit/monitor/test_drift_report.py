@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import browser
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -113,6 +114,7 @@ def test_a_browser_draws_the_page(tmp_path: Path, report: DriftReport) -> None:
         text=True,
         timeout=100,
         check=True,
+        env=browser.environment(),
     )
     found = Elements(done.stdout).found
     assert any(attributes.get("aria-expanded") == "true" for _, attributes in found)
@@ -220,6 +222,7 @@ def test_a_browser_draws_the_page_over_time(tmp_path: Path, over_time: DriftRepo
         text=True,
         timeout=100,
         check=True,
+        env=browser.environment(),
     )
     found = Elements(done.stdout).found
     lines = [attributes for tag, attributes in found if tag == "svg" and attributes.get("class") == "over"]
