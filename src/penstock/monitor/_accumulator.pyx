@@ -190,7 +190,8 @@ cdef int _view_of_array(cnp.ndarray array, int64_t number, ColumnView* view) exc
 
 
 cdef const void* _data_of(cnp.ndarray array, int number) except NULL:
-    if not cnp.PyArray_IS_C_CONTIGUOUS(array) or not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(array), number):
+    cdef bint typed = cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(array), number)
+    if not typed or not cnp.PyArray_IS_C_CONTIGUOUS(array):
         raise SignatureError(f"expected contiguous places, got {array.dtype}")
     return cnp.PyArray_DATA(array)
 
