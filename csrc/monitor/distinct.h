@@ -33,9 +33,7 @@ inline void note_hash(uint64_t hash, uint8_t* registers) {
   const uint64_t rest = hash << kRegisterBits | uint64_t{1} << (kRegisterBits - 1);
   const auto rank = static_cast<uint8_t>(__builtin_clzll(rest) + 1);
   uint8_t* kept = registers + (hash >> (64 - kRegisterBits));
-  // No branch: which hashes raise a register cannot be predicted.
-  const uint8_t before = *kept;
-  *kept = rank > before ? rank : before;
+  if (rank > *kept) *kept = rank;
 }
 
 }  // namespace penstock

@@ -121,34 +121,77 @@ PENSTOCK_INLINE_AVX512 uint8_t least_of(const uint8_t* registers) {
   return *std::min_element(bytes, bytes + 64);
 }
 
+PENSTOCK_INLINE_AVX512 __m512i hash_eight(__m512d value) {
+  __m512i hash = _mm512_castpd_si512(_mm512_add_pd(value, _mm512_setzero_pd()));
+  hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashFirst)));
+  hash = _mm512_xor_si512(hash, _mm512_srli_epi64(hash, 32));
+  return _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashSecond)));
+}
+
+// As hash_number and note_hash do, eight at a time. Two values of one register may meet: what is stored is
+// checked again one by one, and few are.
+PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, uint8_t* registers) {
+  const __mmask8 there = _mm512_cmp_pd_mask(value, value, _CMP_ORD_Q);
+  const __m512i hash = hash_eight(value);
+  const __m512i rest = _mm512_or_si512(_mm512_slli_epi64(hash, kRegisterBits),
+                                       _mm512_set1_epi64(int64_t{1} << (kRegisterBits - 1)));
+  const __m256i rank =
+      _mm256_add_epi32(_mm512_cvtepi64_epi32(_mm512_lzcnt_epi64(rest)), _mm256_set1_epi32(1));
+  const __m256i at = _mm512_cvtepi64_epi32(_mm512_srli_epi64(hash, 64 - kRegisterBits));
+  const __m256i kept = _mm256_and_si256(
+      _mm256_i32gather_epi32(reinterpret_cast<const int*>(registers), at, 1), _mm256_set1_epi32(255));
+  unsigned larger = _mm256_mask_cmpgt_epi32_mask(there, rank, kept);
+  if (__builtin_expect(larger == 0, 1)) return;
+  alignas(32) uint32_t ranks[8], places[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(ranks), rank);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(places), at);
+  for (; larger != 0; larger &= larger - 1) {
+    const int i = __builtin_ctz(larger);
+    if (ranks[i] > registers[places[i]]) registers[places[i]] = static_cast<uint8_t>(ranks[i]);
+  }
+}
+
+// Which hash raises a register cannot be predicted here, so nothing branches on it.
+PENSTOCK_INLINE_AVX512 void raise(uint64_t hash, uint8_t* registers) {
+  const uint64_t rest = hash << kRegisterBits | uint64_t{1} << (kRegisterBits - 1);
+  uint8_t* kept = registers + (hash >> (64 - kRegisterBits));
+  *kept = std::max(*kept, static_cast<uint8_t>(__builtin_clzll(rest) + 1));
+}
+
 constexpr int64_t kNoted = 512;
 
-// As hash_number and note_hash do. Hashes come eight at a time, and most of them cannot raise a register, as
-// their rank is not above the lowest: with many values few are looked at one by one.
+// Where every register is this high already, half of the hashes or more cannot raise one, as their rank is
+// not above the lowest. So many values are worth finding that out.
+constexpr uint8_t kHigh = 1;
+constexpr int64_t kMany = 256;
+
+// At most kNoted values.
 template <typename T>
-PENSTOCK_INLINE_AVX512 void note(const T* x, int64_t n, uint8_t* registers) {
+PENSTOCK_INLINE_AVX512 void note_few(const T* x, int64_t n, uint8_t* registers) {
+  const uint8_t least = n < kMany ? 0 : least_of(registers);
+  if (least < kHigh) {
+    for (int64_t i = 0; i < n; i += 8) note_eight(load_eight(x + i), registers);
+    return;
+  }
   alignas(64) uint64_t kept[kNoted + 8];
   const __m512i limit =
-      _mm512_set1_epi64(static_cast<int64_t>(std::numeric_limits<uint64_t>::max() >> least_of(registers)));
+      _mm512_set1_epi64(static_cast<int64_t>(std::numeric_limits<uint64_t>::max() >> least));
   int64_t count = 0;
   for (int64_t i = 0; i < n; i += 8) {
     const __m512d value = load_eight(x + i);
     const __mmask8 there = _mm512_cmp_pd_mask(value, value, _CMP_ORD_Q);
-    __m512i hash = _mm512_castpd_si512(_mm512_add_pd(value, _mm512_setzero_pd()));
-    hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashFirst)));
-    hash = _mm512_xor_si512(hash, _mm512_srli_epi64(hash, 32));
-    hash = _mm512_mullo_epi64(hash, _mm512_set1_epi64(static_cast<int64_t>(kHashSecond)));
+    const __m512i hash = hash_eight(value);
     const __mmask8 high = _mm512_mask_cmple_epu64_mask(there, _mm512_slli_epi64(hash, kRegisterBits), limit);
     _mm512_storeu_si512(kept + count, _mm512_maskz_compress_epi64(high, hash));
     count += __builtin_popcount(high);
   }
-  for (int64_t i = 0; i < count; ++i) note_hash(kept[i], registers);
+  for (int64_t i = 0; i < count; ++i) raise(kept[i], registers);
 }
 
 template <typename T>
-PENSTOCK_INLINE_AVX512 void note_all(const T* x, int64_t n, uint8_t* registers) {
+PENSTOCK_INLINE_AVX512 void note(const T* x, int64_t n, uint8_t* registers) {
   for (int64_t first = 0; first < n; first += kNoted) {
-    note(x + first, std::min(kNoted, n - first), registers);
+    note_few(x + first, std::min(kNoted, n - first), registers);
   }
 }
 
@@ -205,11 +248,9 @@ PENSTOCK_AVX512 void bin_avx512(const double* x, int64_t n, Tree<double> tree, u
   bin_doubles<7>(x, n, tree, bins);
 }
 
-PENSTOCK_AVX512 void note_avx512(const float* x, int64_t n, uint8_t* registers) { note_all(x, n, registers); }
+PENSTOCK_AVX512 void note_avx512(const float* x, int64_t n, uint8_t* registers) { note(x, n, registers); }
 
-PENSTOCK_AVX512 void note_avx512(const double* x, int64_t n, uint8_t* registers) {
-  note_all(x, n, registers);
-}
+PENSTOCK_AVX512 void note_avx512(const double* x, int64_t n, uint8_t* registers) { note(x, n, registers); }
 
 }  // namespace penstock
 

@@ -46,14 +46,15 @@ def distances(pairs: Sequence[tuple[FeatureProfile, FeatureProfile]], stack: Sta
         areas = area(cumulative_gap(before, after), width).tolist()
         for index, distance in zip(where, areas, strict=True):
             if all(side.finite for side in pairs[index]):
-                found[index] = _in_scale(distance, scale(*pairs[index]))
+                found[index] = _in_scale(distance, *pairs[index])
     return found
 
 
-def _in_scale(distance: float, sigma: float) -> float:
+def _in_scale(distance: float, reference: FeatureProfile, current: FeatureProfile) -> float:
     """Return a distance in σ; NaN where values differ by so little that σ is 0 all the same."""
     if not distance:
         return 0.0
+    sigma = scale(reference, current)
     return distance / sigma if sigma else math.nan
 
 
