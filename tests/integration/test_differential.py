@@ -309,6 +309,8 @@ def test_refusals_are_counted_alike(sides: tuple[Side, Side]) -> None:
     data, text = chunk(7, bytes(8)) + chunk(7, bytes(8)), chunk(7, b"\1\0\0\0\xff")
     assert same(sides, head + tensors + data + text).message.endswith("is not valid UTF-8")
     assert " rows; input " in same(sides, head + more + data + chunk(7, bytes(8))).message
+    twice = chunk(5, a + chunk(3, b"\1\2"))
+    assert same(sides, head + twice + twice + data).message.endswith("is given more than once")
     large = chunk(5, chunk(1, "x") + chunk(2, "INT8") + chunk(3, b"\1\2") + chunk(5, chunk(2, b"\1\x80\1")))
     assert same(sides, chunk(1, "int8") + large).message.endswith("is out of range for INT8")
     refused = refusals(sides[0])
