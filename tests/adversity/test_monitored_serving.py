@@ -297,7 +297,17 @@ def test_labels_that_are_wrong_in_every_way(
     counted(process, rows)
     wait_until(lambda: joined(ids=["r39/0"], labels=[1.0]).duplicate, what="an answer that has a label")
     found = joined(
-        ids=["r39/1", "r39/1", "r39/1", "r1/5", "r39/2", "r39/3", "", "\ud7ff" * 10_000, "i" * MIB],
+        ids=[
+            "r39/1",
+            "r39/1",
+            "r39/1",
+            f"r0/{next(old)}",
+            "r39/2",
+            "r39/3",
+            "",
+            "\ud7ff" * 10_000,
+            "i" * MIB,
+        ],
         labels=[1.0, 1.0, 2.0, 1.0, float("nan"), 1e308, 1.0, 1.0, 1.0],
         times_s=[0.0, 1e308, -1e308, float("nan"), 0.0, 4e9, 0.0, 0.0, 0.0],
     )
