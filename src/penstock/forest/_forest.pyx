@@ -54,36 +54,34 @@ MOST_LEAVES = kMostLeaves
 LINKS = ("none", "complement", "sigmoids", "sigmoid", "softmax")
 
 
-cdef vector[int32_t] _int32s(object array) except *:
-    cdef const int32_t[::1] view = np.ascontiguousarray(array, dtype=np.int32)
-    cdef vector[int32_t] result
-    if view.shape[0]:
-        result.assign(&view[0], &view[0] + view.shape[0])
+ctypedef fused number:
+    uint8_t
+    int32_t
+    int64_t
+    float
+
+
+cdef vector[number] _vector(const number[::1] array):
+    cdef vector[number] result
+    if array.shape[0]:
+        result.assign(&array[0], &array[0] + array.shape[0])
     return result
+
+
+cdef vector[int32_t] _int32s(object array) except *:
+    return _vector[int32_t](np.ascontiguousarray(array, dtype=np.int32))
 
 
 cdef vector[int64_t] _int64s(object array) except *:
-    cdef const int64_t[::1] view = np.ascontiguousarray(array, dtype=np.int64)
-    cdef vector[int64_t] result
-    if view.shape[0]:
-        result.assign(&view[0], &view[0] + view.shape[0])
-    return result
+    return _vector[int64_t](np.ascontiguousarray(array, dtype=np.int64))
 
 
 cdef vector[float] _floats(object array) except *:
-    cdef const float[::1] view = np.ascontiguousarray(array, dtype=np.float32)
-    cdef vector[float] result
-    if view.shape[0]:
-        result.assign(&view[0], &view[0] + view.shape[0])
-    return result
+    return _vector[float](np.ascontiguousarray(array, dtype=np.float32))
 
 
 cdef vector[uint8_t] _bytes(object array) except *:
-    cdef const uint8_t[::1] view = np.ascontiguousarray(array, dtype=np.uint8)
-    cdef vector[uint8_t] result
-    if view.shape[0]:
-        result.assign(&view[0], &view[0] + view.shape[0])
-    return result
+    return _vector[uint8_t](np.ascontiguousarray(array, dtype=np.uint8))
 
 
 @cython.final
