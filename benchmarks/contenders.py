@@ -34,17 +34,19 @@ def penstock(
     repository: Path | None = None,
     model: Callable[[], Path] = make_model,
     compile_trees: bool = True,
+    monitored: bool = True,
 ) -> Callable[[Path], list[str]]:
     """Return what makes the command line of a Penstock server; without a repository it serves `model`."""
 
     def command(scratch: Path) -> list[str]:
-        key = f"{front}-{model.__name__}-{compile_trees}"
+        key = f"{front}-{model.__name__}-{compile_trees}-{monitored}"
         models = repository or publish(scratch / key, model())
         config = scratch / f"{key}.toml"
         config.write_text(
             f'[server]\nrepository = "{models}"\ngrpc = "127.0.0.1:0"\nhttp = "127.0.0.1:0"\n'
             f'front = "{front}"\nintra_op_threads = 1\nlog_level = "warning"\n'
             f"compile_trees = {str(compile_trees).lower()}\n\n[models.{NAME}]\n"
+            f"monitor.enabled = {str(monitored).lower()}\n"
         )
         return python("-m", "penstock", "serve", "--config", str(config))
 

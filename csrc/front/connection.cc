@@ -433,7 +433,7 @@ void Connection::on_end(Stream* stream) {
     loop_->upstream().resume(stream);
   } else if (stream->kind == Stream::Kind::kInfer && stream->call == nullptr) {
     infer(stream);
-    loop_->scratch().clear();
+    loop_->reader().clear();
   }
 }
 
@@ -481,18 +481,20 @@ void Connection::infer(Stream* stream) {
   if (Status status = decode_body(stream, &call->body); !status.ok())
     return refuse(stream, std::move(status));
 
-  InferRequest& request = loop_->scratch();
-  const std::string_view message = std::string_view(call->body).substr(kGrpcPrefixBytes);
-  if (Status status = parse_infer_request(message, &request); !status.ok())
+  RequestReader& reader = loop_->reader();
+  if (Status status = reader.parse(std::string_view(call->body).substr(kGrpcPrefixBytes)); !status.ok())
     return refuse(stream, std::move(status));
 
+  const InferRequest& request = reader.request();
   Status status = loop_->routes().resolve(request.model_name, request.model_version, &call->target);
   if (!status.ok()) return refuse(stream, std::move(status), request.model_name);
 
   RequestHints hints;
   Refusal refusal{RefusalReason::kParameter};
   status = read_hints(request, &hints);
-  if (status.ok()) status = bind_request(request, call->target->signature(), &call->bound, &refusal);
+  if (status.ok()) {
+    status = reader.bind(call->target->signature(), call->target->serial(), &call->bound, &refusal);
+  }
   if (!status.ok()) {
     call->target->refuse(refusal);
     return fail(stream, std::move(status), request.model_name);

@@ -21,7 +21,7 @@
 #include "front/transport.h"
 #include "front/upstream.h"
 #include "queue/routes.h"
-#include "wire/infer_request.h"
+#include "wire/request_reader.h"
 
 namespace penstock {
 
@@ -71,7 +71,7 @@ class Loop : public EventHandler {
   SessionMemory& session_memory() { return session_memory_; }
   std::vector<uint8_t>& read_buffer() { return read_buffer_; }
   std::string& write_buffer() { return write_buffer_; }
-  InferRequest& scratch() { return scratch_; }
+  RequestReader& reader() { return reader_; }
   int64_t now() const { return now_; }
   std::string next_request_id();
   // Calls and streams come and go by the hundred thousand: they are used again.
@@ -132,7 +132,7 @@ class Loop : public EventHandler {
   std::vector<Stream*> spare_streams_;
   std::vector<uint8_t> read_buffer_;
   std::string write_buffer_;
-  InferRequest scratch_;
+  RequestReader reader_;
   size_t owed_ = 0;              // calls that were submitted and are not answered
   bool answered_here_ = false;   // the last answers were made by this thread
   int64_t expected_gap_ns_ = 0;  // between an idle turn and the event that ends it, lately

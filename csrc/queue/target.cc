@@ -3,11 +3,17 @@
 #include <chrono>
 
 namespace penstock {
+namespace {
+
+std::atomic<uint64_t> next_serial{1};
+
+}  // namespace
 
 Target::Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake,
                std::shared_ptr<const Runner> runner, Observation observation)
     : model_(std::move(model)),
       version_(version),
+      serial_(next_serial.fetch_add(1, std::memory_order_relaxed)),
       version_text_(std::to_string(version)),
       signature_(std::move(signature)),
       intake_(std::move(intake)),

@@ -71,6 +71,8 @@ class Target {
 
   const std::string& model() const { return model_; }
   int64_t version() const { return version_; }
+  // No other target of this process has or had it.
+  uint64_t serial() const { return serial_; }
   const std::string& version_text() const { return version_text_; }
   const Signature& signature() const { return signature_; }
   const std::shared_ptr<Intake>& intake() const { return intake_; }
@@ -116,6 +118,7 @@ class Target {
 
   const std::string model_;
   const int64_t version_;
+  const uint64_t serial_;
   const std::string version_text_;
   const Signature signature_;
   const std::shared_ptr<Intake> intake_;

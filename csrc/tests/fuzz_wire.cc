@@ -10,6 +10,7 @@
 #include "wire/infer_request.h"
 #include "wire/infer_response.h"
 #include "wire/protobuf.h"
+#include "wire/request_reader.h"
 
 namespace penstock::fuzz {
 namespace {
@@ -51,6 +52,7 @@ Signature make_signature(Random* random) {
 struct Made {
   std::string bytes;
   std::vector<std::string> inputs;  // raw form, in the order of the signature
+  size_t head_bytes = 0;            // up to the raw contents
   int64_t rows = 1;
 };
 
@@ -161,6 +163,7 @@ Made make_request(Random* random, const Signature& signature) {
   if (random->chance(0.2)) writer.bytes(1000, "unknown");
   made.bytes = head;
   for (const std::string& part : parts) made.bytes += part;
+  made.head_bytes = made.bytes.size();
   made.bytes += raws;
   return made;
 }
@@ -281,7 +284,46 @@ void check_response(Random* random, const BoundRequest& bound, const Signature& 
   CHECK(tensors == bound.outputs.size() && raws == tensors);
 }
 
-void fuzz_request(Random* random) {
+bool is_same(const BoundRequest& left, const BoundRequest& right) {
+  const auto is_equal = [](const BoundInput& one, const BoundInput& other) {
+    return one.size_bytes == other.size_bytes &&
+           (one.size_bytes == 0 || std::memcmp(one.data, other.data, one.size_bytes) == 0);
+  };
+  return std::equal(left.inputs.begin(), left.inputs.end(), right.inputs.begin(), right.inputs.end(),
+                    is_equal) &&
+         left.variable_dims == right.variable_dims && left.outputs == right.outputs &&
+         left.rows == right.rows;
+}
+
+// A reader that knows how earlier messages were laid out must find what one finds that knows nothing.
+void check_reader(std::string_view message, const Signature& signature, uint64_t key, RequestReader* reader) {
+  InferRequest request;
+  BoundRequest bound, found;
+  Refusal refusal, found_refusal;
+  Status status = parse_infer_request(message, &request);
+  Status found_status = reader->parse(message);
+  CHECK(status.code == found_status.code && status.message == found_status.message);
+  if (!status.ok()) return;
+  CHECK(request.model_name == reader->request().model_name && request.id == reader->request().id &&
+        request.model_version == reader->request().model_version);
+  RequestHints hints, found_hints;
+  CHECK(read_hints(request, &hints).code == read_hints(reader->request(), &found_hints).code);
+  CHECK(hints.priority == found_hints.priority && hints.timeout_us == found_hints.timeout_us);
+  status = bind_request(request, signature, &bound, &refusal);
+  found_status = reader->bind(signature, key, &found, &found_refusal);
+  CHECK(status.code == found_status.code && status.message == found_status.message);
+  if (status.ok()) {
+    CHECK(is_same(bound, found));
+    check_bound(found, signature, message);
+  } else {
+    CHECK(refusal.reason == found_refusal.reason && refusal.input == found_refusal.input);
+  }
+  reader->clear();
+}
+
+void fuzz_request(Random* random, RequestReader* reader) {
+  static uint64_t key = 0;
+  ++key;
   const Signature signature = make_signature(random);
   const Made made = make_request(random, signature);
   InferRequest request;
@@ -301,13 +343,23 @@ void fuzz_request(Random* random) {
     CHECK(std::string_view(reinterpret_cast<const char*>(input.data), input.size_bytes) == made.inputs[i]);
   }
   check_response(random, bound, signature);
+  for (int i = 0; i < 2; ++i) check_reader(made.bytes, signature, key, reader);
+  if (random->chance(0.2)) {
+    check_reader(made.bytes, make_signature(random), ++key, reader);
+    ++key;
+  }
 
   for (int i = 0; i < 20; ++i) {
     std::string damaged = made.bytes;
-    mutate(random, &damaged);
+    // Half of them in the contents only: the tensors are known.
+    const size_t kept = random->chance(0.5) ? made.head_bytes : 0;
+    std::string changed = damaged.substr(kept);
+    mutate(random, &changed);
+    damaged.replace(kept, std::string::npos, changed);
     // A block of its own size, so that a read beyond it is seen.
     const std::vector<char> exact(damaged.begin(), damaged.end());
     const std::string_view view(exact.data(), exact.size());
+    check_reader(view, signature, key, reader);
     if (Status refused = parse_infer_request(view, &request); !refused.ok()) {
       check_message(std::move(refused));
       continue;
@@ -407,9 +459,10 @@ int main(int argc, char** argv) {
   const penstock::fuzz::Options options(argc, argv);
   penstock::fuzz::Random random(options.seed);
   const int64_t deadline = options.deadline_ns();
+  penstock::RequestReader reader;
   uint64_t rounds = 0;
   for (; penstock::now_ns() < deadline; ++rounds) {
-    penstock::fuzz::fuzz_request(&random);
+    penstock::fuzz::fuzz_request(&random, &reader);
     penstock::fuzz::fuzz_text(&random);
     if (rounds % 16 == 0) penstock::fuzz::fuzz_inflate(&random);
   }

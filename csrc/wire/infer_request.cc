@@ -166,7 +166,9 @@ bool parse_next_raw(Reader* reader, InferRequest* request) {
   return true;
 }
 
-bool parse(std::string_view bytes, InferRequest* request) {
+}  // namespace
+
+bool merge_infer_request(std::string_view bytes, InferRequest* request) {
   Reader reader(bytes);
   while (!reader.done()) {
     uint32_t field, type;
@@ -203,6 +205,8 @@ bool parse(std::string_view bytes, InferRequest* request) {
   }
   return true;
 }
+
+namespace {
 
 std::string quoted(std::string_view name) { return '"' + std::string(name) + '"'; }
 
@@ -410,9 +414,23 @@ bool check_bytes_elements(const uint8_t* data, size_t size_bytes, uint64_t count
   return seen == count;
 }
 
+bool check_texts(const uint8_t* data, size_t size_bytes, uint64_t count) {
+  uint64_t seen = 0;
+  for (const uint8_t* end = data + size_bytes; data < end; ++seen) {
+    uint32_t size;
+    if (end - data < 4) return false;
+    std::memcpy(&size, data, 4);
+    data += 4;
+    if (size > static_cast<size_t>(end - data)) return false;
+    if (!protobuf::valid_utf8({reinterpret_cast<const char*>(data), size})) return false;
+    data += size;
+  }
+  return seen == count;
+}
+
 Status parse_infer_request(std::string_view bytes, InferRequest* request) {
   request->clear();
-  if (parse(bytes, request)) return {};
+  if (merge_infer_request(bytes, request)) return {};
   return Status::invalid("malformed ModelInferRequest: not a valid protobuf message");
 }
 

@@ -70,6 +70,9 @@ struct InferRequest {
 // Parses the message; `request` is cleared first. Fails only with kInvalidArgument.
 Status parse_infer_request(std::string_view bytes, InferRequest* request);
 
+// Adds what another piece of the same message holds; false where it is malformed.
+bool merge_infer_request(std::string_view bytes, InferRequest* request);
+
 // Scheduling hints of the reserved parameters.
 struct RequestHints {
   uint8_t priority = 0;    // 0 is served first, 2 last
@@ -102,6 +105,9 @@ Status bind_request(const InferRequest& request, const Signature& signature, Bou
 // Number of elements of a length-prefixed BYTES buffer when it holds exactly `count` elements; false
 // otherwise.
 bool check_bytes_elements(const uint8_t* data, size_t size_bytes, uint64_t count);
+
+// Whether the buffer holds exactly `count` elements, each well-formed UTF-8.
+bool check_texts(const uint8_t* data, size_t size_bytes, uint64_t count);
 
 // "[-1,30]"
 std::string format_shape(const std::vector<int64_t>& shape);

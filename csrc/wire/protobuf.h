@@ -33,6 +33,8 @@ class Reader {
   Reader nested(std::string_view bytes) const { return Reader(bytes, depth_ + 1); }
 
   bool done() const { return p_ == end_; }
+  // Bytes that were not read yet.
+  size_t left() const { return static_cast<size_t>(end_ - p_); }
 
   bool varint(uint64_t* value) {
     if (p_ < end_ && *p_ < 0x80) {
