@@ -17,7 +17,7 @@ constexpr size_t kTogether = kLanes;
 // Batches of fewer rows are counted together, when there are many: then what is looked up, the bins of all
 // columns, is brought into the nearest cache once for all of them.
 constexpr int64_t kFewRows = 256;
-constexpr int64_t kManyRows = 2 * kBlockRows;
+constexpr int64_t kManyRows = kBlockRows;
 
 // From one column of a block to the next: were it a power of two, their lines would meet in few sets of the
 // cache.
@@ -177,8 +177,7 @@ void Accumulator::update(const ColumnView* columns, int64_t rows) {
 size_t Accumulator::neighbours(const ColumnView* columns, size_t first) const {
   if (columns[first].layout != Layout::kFloat || columns[first].validity != nullptr) return 1;
   size_t count = 1;
-  while (count < kTogether && first + count < features_.size() &&
-         features_[first + count].numeric != nullptr &&
+  while (first + count < features_.size() && features_[first + count].numeric != nullptr &&
          is_neighbour(columns[first + count - 1], columns[first + count])) {
     ++count;
   }
@@ -213,11 +212,12 @@ bool Accumulator::wait(const ColumnView* columns, int64_t rows) {
   for (Waiting& numbers : waiting_) {
     const ColumnView& column = columns[numbers.first];
     const char* from = static_cast<const char*>(column.values);
-    const size_t kept = numbers.rows.size();
-    numbers.rows.resize(kept + static_cast<size_t>(rows) * numbers.row_bytes);
-    char* to = numbers.rows.data() + kept;
-    for (int64_t row = 0; row < rows; ++row, from += column.stride, to += numbers.row_bytes) {
-      std::memcpy(to, from, numbers.row_bytes);
+    if (column.stride == static_cast<int64_t>(numbers.row_bytes)) {
+      numbers.rows.insert(numbers.rows.end(), from, from + static_cast<size_t>(rows) * numbers.row_bytes);
+      continue;
+    }
+    for (int64_t row = 0; row < rows; ++row, from += column.stride) {
+      numbers.rows.insert(numbers.rows.end(), from, from + numbers.row_bytes);
     }
   }
   waiting_rows_ += rows;
@@ -240,10 +240,14 @@ void Accumulator::count_waiting() {
 
 // `column` is the first of them.
 void Accumulator::add_numbers(size_t first, size_t count, const ColumnView& column, int64_t rows) {
-  if (column.layout == Layout::kFloat && column.validity == nullptr) {
-    add_floats(first, count, column, rows);
-  } else {
+  if (column.layout != Layout::kFloat || column.validity != nullptr) {
     add_doubles(features_[first].numeric.get(), column, rows);
+    return;
+  }
+  ColumnView part = column;
+  for (size_t i = 0; i < count; i += kTogether) {
+    part.values = static_cast<const char*>(column.values) + i * sizeof(float);
+    add_floats(first + i, std::min(kTogether, count - i), part, rows);
   }
 }
 

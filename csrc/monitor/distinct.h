@@ -12,7 +12,7 @@ namespace penstock {
 
 constexpr int kRegisterBits = 10;
 constexpr int64_t kRegisters = int64_t{1} << kRegisterBits;
-// What is allocated: vector code reads four bytes at a time.
+// What is allocated: vector code reads eight bytes at a time.
 constexpr int64_t kRegisterBytes = kRegisters + 64;
 
 constexpr uint64_t kHashFirst = 0x9e3779b97f4a7c15;
@@ -34,6 +34,14 @@ inline void note_hash(uint64_t hash, uint8_t* registers) {
   const auto rank = static_cast<uint8_t>(__builtin_clzll(rest) + 1);
   uint8_t* kept = registers + (hash >> (64 - kRegisterBits));
   if (rank > *kept) *kept = rank;
+}
+
+// Of many hashes none can be told beforehand to raise its register, so nothing branches on it.
+inline void raise(uint64_t hash, uint8_t* registers) {
+  const uint64_t rest = hash << kRegisterBits | uint64_t{1} << (kRegisterBits - 1);
+  uint8_t* kept = registers + (hash >> (64 - kRegisterBits));
+  const auto rank = static_cast<uint8_t>(__builtin_clzll(rest) + 1);
+  *kept = *kept < rank ? rank : *kept;
 }
 
 }  // namespace penstock

@@ -17,28 +17,47 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Vectors of 64 bytes, which compilers cut to what a processor has, wherever they lie; masks are -1 and 0.
-using Floats8 = float __attribute__((vector_size(32), may_alias, aligned(sizeof(float))));
-using Floats16 = float __attribute__((vector_size(64), may_alias, aligned(sizeof(float))));
-using Doubles4 = double __attribute__((vector_size(32), may_alias, aligned(sizeof(double))));
-using Doubles8 = double __attribute__((vector_size(64), may_alias, aligned(sizeof(double))));
-using Ints8 = int32_t __attribute__((vector_size(32), may_alias, aligned(sizeof(int32_t))));
-using Ints16 = int32_t __attribute__((vector_size(64), may_alias, aligned(sizeof(int32_t))));
-using Longs8 = int64_t __attribute__((vector_size(64), may_alias, aligned(sizeof(int64_t))));
+// Vectors of kBytes, wherever they lie; masks are -1 and 0. Compilers make little of those that are wider
+// than what a processor has.
+template <typename T, int kBytes>
+struct VectorOf;
+#define PENSTOCK_VECTOR(T, bytes)                                                      \
+  template <>                                                                          \
+  struct VectorOf<T, bytes> {                                                          \
+    using Type = T __attribute__((vector_size(bytes), may_alias, aligned(sizeof(T)))); \
+  };
+PENSTOCK_VECTOR(float, 16)
+PENSTOCK_VECTOR(float, 32)
+PENSTOCK_VECTOR(float, 64)
+PENSTOCK_VECTOR(int32_t, 16)
+PENSTOCK_VECTOR(int32_t, 32)
+PENSTOCK_VECTOR(int32_t, 64)
+PENSTOCK_VECTOR(double, 32)
+PENSTOCK_VECTOR(double, 64)
+PENSTOCK_VECTOR(int64_t, 32)
+PENSTOCK_VECTOR(int64_t, 64)
+template <typename T, int kBytes>
+using Vector = typename VectorOf<T, kBytes>::Type;
 
 template <typename T>
-struct Wide;
+struct Bits;
 template <>
-struct Wide<float> {
-  using Values = Floats16;
-  using Masks = Ints16;
-  static constexpr int32_t kInfinityBits = 0x7f800000;
+struct Bits<float> {
+  using Type = int32_t;
+  static constexpr Type kInfinity = 0x7f800000;
 };
 template <>
-struct Wide<double> {
-  using Values = Doubles8;
-  using Masks = Longs8;
-  static constexpr int64_t kInfinityBits = 0x7ff0000000000000;
+struct Bits<double> {
+  using Type = int64_t;
+  static constexpr Type kInfinity = 0x7ff0000000000000;
+};
+
+// Values as they lie, a register of them.
+template <typename T, int kBytes>
+struct Wide {
+  using Values = Vector<T, kBytes>;
+  using Masks = Vector<typename Bits<T>::Type, kBytes>;
+  static constexpr int64_t kWidth = kBytes / sizeof(T);
 };
 
 template <typename V>
@@ -46,39 +65,46 @@ PENSTOCK_INLINE V load(const void* at) {
   return *static_cast<const V*>(at);
 }
 
-template <typename Masks>
-PENSTOCK_INLINE Masks finite_mask(const Masks& bits, const Masks& infinity) {
-  constexpr auto kMagnitude = std::numeric_limits<std::decay_t<decltype(bits[0])>>::max();
-  return (bits & kMagnitude) < infinity;
+template <typename T, typename Masks>
+PENSTOCK_INLINE Masks finite_mask(const Masks& bits) {
+  constexpr auto kMagnitude = std::numeric_limits<typename Bits<T>::Type>::max();
+  return (bits & kMagnitude) < Masks{} + Bits<T>::kInfinity;
 }
 
-// Eight values as doubles; 0 where one is not finite.
-PENSTOCK_INLINE Doubles8 load_finite(const float* x) {
-  const Ints8 bits = load<Ints8>(x);
-  const Ints8 kept = bits & finite_mask(bits, Ints8{} + Wide<float>::kInfinityBits);
-  return __builtin_convertvector((Floats8)kept, Doubles8);
-}
+// Of kLanes values a part, as doubles: kBytes of those.
+template <int kBytes>
+struct Part {
+  using Doubles = Vector<double, kBytes>;
+  using Longs = Vector<int64_t, kBytes>;
+  using Floats = Vector<float, kBytes / 2>;
+  using Ints = Vector<int32_t, kBytes / 2>;
+  static constexpr int64_t kWidth = kBytes / sizeof(double);
+  static constexpr int64_t kCount = kLanes / kWidth;
 
-PENSTOCK_INLINE Doubles8 load_finite(const double* x) {
-  const Longs8 bits = load<Longs8>(x);
-  return (Doubles8)(bits & finite_mask(bits, Longs8{} + Wide<double>::kInfinityBits));
-}
+  static PENSTOCK_INLINE Doubles values(const float* x) {
+    return __builtin_convertvector(load<Floats>(x), Doubles);
+  }
+  static PENSTOCK_INLINE Doubles values(const double* x) { return load<Doubles>(x); }
+  // 0 where one is not finite.
+  static PENSTOCK_INLINE Doubles finite(const float* x) {
+    const Ints bits = load<Ints>(x);
+    return __builtin_convertvector((Floats)(bits & finite_mask<float>(bits)), Doubles);
+  }
+  static PENSTOCK_INLINE Doubles finite(const double* x) {
+    const Longs bits = load<Longs>(x);
+    return (Doubles)(bits & finite_mask<double>(bits));
+  }
 
-PENSTOCK_INLINE Doubles8 load_doubles(const float* x) {
-  return __builtin_convertvector(load<Floats8>(x), Doubles8);
-}
-
-PENSTOCK_INLINE Doubles8 load_doubles(const double* x) { return load<Doubles8>(x); }
-
-constexpr int kHalves = kLanes / 8;
-
-// The order is part of the result.
-PENSTOCK_INLINE double sum_lanes(const Doubles8* lanes) {
-  const Doubles8 eight = lanes[0] + lanes[1];
-  const Doubles4 four =
-      __builtin_shufflevector(eight, eight, 0, 1, 2, 3) + __builtin_shufflevector(eight, eight, 4, 5, 6, 7);
-  return (four[0] + four[2]) + (four[1] + four[3]);
-}
+  // The order is part of the result: lanes eight apart, then four, then two, then one.
+  static PENSTOCK_INLINE double sum(const Doubles* parts) {
+    double lanes[kLanes];
+    std::memcpy(lanes, parts, sizeof lanes);
+    for (int64_t apart = kLanes / 2; apart > 1; apart /= 2) {
+      for (int64_t i = 0; i < apart; ++i) lanes[i] += lanes[i + apart];
+    }
+    return lanes[0] + lanes[1];
+  }
+};
 
 // The mean of finite values whose sum overflows.
 template <typename T>
@@ -91,45 +117,49 @@ double scaled_mean(const T* x, int64_t n, int64_t finite) {
 }
 
 // Differences from a mean, and squares of them.
+template <int kBytes>
 struct Spread {
-  Doubles8 rests[kHalves] = {};
-  Doubles8 squares[kHalves] = {};
+  using P = Part<kBytes>;
+  typename P::Doubles rests[P::kCount] = {};
+  typename P::Doubles squares[P::kCount] = {};
+
+  // Adds kLanes values; those that are not finite count as no difference, where there may be any.
+  template <bool kAllFinite, typename T>
+  PENSTOCK_INLINE void add(const T* x, double mean) {
+    for (int64_t i = 0; i < P::kCount; ++i) {
+      const typename P::Doubles value = P::values(x + P::kWidth * i);
+      typename P::Doubles apart = value - mean;
+      if (!kAllFinite) {
+        using Longs = typename P::Longs;
+        apart = (typename P::Doubles)((Longs)apart & finite_mask<double>((Longs)value));
+      }
+      rests[i] += apart;
+      squares[i] += apart * apart;
+    }
+  }
 };
 
-// Adds kLanes values; those that are not finite count as no difference, where there may be any.
-template <bool kAllFinite, typename T>
-PENSTOCK_INLINE void add_spread(const T* x, double mean, Spread* spread) {
-  for (int i = 0; i < kHalves; ++i) {
-    const Doubles8 value = load_doubles(x + 8 * i);
-    Doubles8 apart = value - mean;
-    if (!kAllFinite) {
-      apart = (Doubles8)((Longs8)apart & finite_mask((Longs8)value, Longs8{} + Wide<double>::kInfinityBits));
-    }
-    spread->rests[i] += apart;
-    spread->squares[i] += apart * apart;
-  }
-}
-
-template <typename T>
+template <int kBytes, typename T>
 PENSTOCK_INLINE void sum_spread(const T* x, int64_t n, int64_t all_finite, double mean, double* rest,
                                 double* square) {
-  Spread spread;
+  Spread<kBytes> spread;
   int64_t first = 0;
-  for (; first < all_finite; first += kLanes) add_spread<true>(x + first, mean, &spread);
-  for (; first < n; first += kLanes) add_spread<false>(x + first, mean, &spread);
-  *rest = sum_lanes(spread.rests);
-  *square = sum_lanes(spread.squares);
+  for (; first < all_finite; first += kLanes) spread.template add<true>(x + first, mean);
+  for (; first < n; first += kLanes) spread.template add<false>(x + first, mean);
+  *rest = Part<kBytes>::sum(spread.rests);
+  *square = Part<kBytes>::sum(spread.squares);
 }
 
 // Sums and extremes. Where a value that is not finite is among whole lanes, the sum is not finite either.
-template <typename T>
+template <typename T, int kBytes>
 struct Totals {
-  using Values = typename Wide<T>::Values;
-  using Masks = typename Wide<T>::Masks;
-  static constexpr int64_t kWidth = sizeof(Values) / sizeof(T);
+  using P = Part<kBytes>;
+  using Values = typename Wide<T, kBytes>::Values;
+  using Masks = typename Wide<T, kBytes>::Masks;
+  static constexpr int64_t kWidth = Wide<T, kBytes>::kWidth;
   static constexpr T kInf = std::numeric_limits<T>::infinity();
 
-  Doubles8 sums[kHalves] = {};
+  typename P::Doubles sums[P::kCount] = {};
   Values least = Values{} + kInf, most = Values{} - kInf;
 
   // Adds kLanes values: all of them, or the finite ones.
@@ -139,17 +169,17 @@ struct Totals {
       least = value < least ? value : least;
       most = value > most ? value : most;
     }
-    for (int64_t i = 0; i < kHalves; ++i) sums[i] += load_doubles(x + 8 * i);
+    for (int64_t i = 0; i < P::kCount; ++i) sums[i] += P::values(x + P::kWidth * i);
   }
   PENSTOCK_INLINE void add_finite(const T* x) {
     for (int64_t i = 0; i < kLanes; i += kWidth) {
       const Values value = load<Values>(x + i);
-      const Masks is_finite = finite_mask((Masks)value, Masks{} + Wide<T>::kInfinityBits);
+      const Masks is_finite = finite_mask<T>((Masks)value);
       const Values small = is_finite ? value : Values{} + kInf, large = is_finite ? value : Values{} - kInf;
       least = small < least ? small : least;
       most = large > most ? large : most;
     }
-    for (int64_t i = 0; i < kHalves; ++i) sums[i] += load_finite(x + 8 * i);
+    for (int64_t i = 0; i < P::kCount; ++i) sums[i] += P::finite(x + P::kWidth * i);
   }
 
   PENSTOCK_INLINE double minimum() const {
@@ -165,16 +195,16 @@ struct Totals {
 };
 
 // What is not NaN, finite, and out of range, one by one.
-template <typename T>
+template <int kBytes, typename T>
 PENSTOCK_INLINE void count_kinds(const T* x, int64_t n, T low, T high, Measured* result) {
-  using Values = typename Wide<T>::Values;
-  using Masks = typename Wide<T>::Masks;
-  constexpr int64_t kWidth = sizeof(Values) / sizeof(T);
+  using Values = typename Wide<T, kBytes>::Values;
+  using Masks = typename Wide<T, kBytes>::Masks;
+  constexpr int64_t kWidth = Wide<T, kBytes>::kWidth;
   Masks present = {}, finite = {}, below = {}, above = {};
   for (int64_t i = 0; i < n; i += kWidth) {
     const Values value = load<Values>(x + i);
     present -= value == value;
-    finite -= finite_mask((Masks)value, Masks{} + Wide<T>::kInfinityBits);
+    finite -= finite_mask<T>((Masks)value);
     below -= value < low;
     above -= value > high;
   }
@@ -186,20 +216,20 @@ PENSTOCK_INLINE void count_kinds(const T* x, int64_t n, T low, T high, Measured*
   }
 }
 
-template <typename T>
+template <int kBytes, typename T>
 PENSTOCK_INLINE void measure(const T* x, int64_t n, T low, T high, Measured* result) {
   const int64_t whole = n / kLanes * kLanes;
   const int64_t padded = (n + kLanes - 1) / kLanes * kLanes;
   *result = Measured();
   // As if all were well: finite and in range. What is not shows in the totals.
-  Totals<T> totals;
+  Totals<T, kBytes> totals;
   for (int64_t first = 0; first < whole; first += kLanes) totals.add_all(x + first);
   int64_t rest_finite = 0;
   if (whole < padded) {
     totals.add_finite(x + whole);
     for (int64_t i = whole; i < n; ++i) rest_finite += std::isfinite(x[i]) ? 1 : 0;
   }
-  double sum = sum_lanes(totals.sums);
+  double sum = Part<kBytes>::sum(totals.sums);
   int64_t all_finite = whole;
   if (std::isfinite(sum) && rest_finite == n - whole) {
     result->present = result->finite = n;
@@ -207,27 +237,27 @@ PENSTOCK_INLINE void measure(const T* x, int64_t n, T low, T high, Measured* res
     result->maximum = totals.maximum();
     if (result->minimum < low || result->maximum > high) {
       result->present = result->finite = 0;
-      count_kinds(x, padded, low, high, result);
+      count_kinds<kBytes>(x, padded, low, high, result);
     }
   } else {
     all_finite = 0;
-    Totals<T> finite_totals;
+    Totals<T, kBytes> finite_totals;
     for (int64_t first = 0; first < padded; first += kLanes) finite_totals.add_finite(x + first);
-    count_kinds(x, padded, low, high, result);
+    count_kinds<kBytes>(x, padded, low, high, result);
     result->minimum = finite_totals.minimum();
     result->maximum = finite_totals.maximum();
-    sum = sum_lanes(finite_totals.sums);
+    sum = Part<kBytes>::sum(finite_totals.sums);
   }
   if (result->finite == 0) return;
   const double per_value = 1 / static_cast<double>(result->finite);
   double mean = sum * per_value;
   if (!std::isfinite(mean)) mean = scaled_mean(x, n, result->finite);
   double rest, square;
-  sum_spread(x, padded, all_finite, mean, &rest, &square);
+  sum_spread<kBytes>(x, padded, all_finite, mean, &rest, &square);
   if (!std::isfinite(square) && std::isfinite(rest)) {
     // Near the largest number even the rounding of the mean has a square that overflows.
     mean += rest * per_value;
-    sum_spread(x, padded, 0, mean, &rest, &square);
+    sum_spread<kBytes>(x, padded, 0, mean, &rest, &square);
   }
   // What rounding left of the mean is taken out of the squares again, and put into the mean.
   result->mean = mean;
@@ -296,15 +326,12 @@ void split_plain(const char* rows, int64_t stride, int64_t n, int64_t count, flo
   }
 }
 
-#define PENSTOCK_MEASURE(name, target)                                                                      \
+#define PENSTOCK_MEASURE(name, target, bytes)                                                               \
   target void measure_float_##name(const float* x, int64_t n, float low, float high, Measured* r) {         \
-    measure<float>(x, n, low, high, r);                                                                     \
+    measure<bytes, float>(x, n, low, high, r);                                                              \
   }                                                                                                         \
   target void measure_double_##name(const double* x, int64_t n, double low, double high, Measured* r) {     \
-    measure<double>(x, n, low, high, r);                                                                    \
-  }                                                                                                         \
-  target void locate_float_##name(const float* x, int64_t n, Grid grid, uint16_t* cells) {                  \
-    locate<float>(x, n, grid, cells);                                                                       \
+    measure<bytes, double>(x, n, low, high, r);                                                             \
   }                                                                                                         \
   target void locate_double_##name(const double* x, int64_t n, Grid grid, uint16_t* cells) {                \
     locate<double>(x, n, grid, cells);                                                                      \
@@ -319,41 +346,44 @@ void split_plain(const char* rows, int64_t stride, int64_t n, int64_t count, flo
 #define PENSTOCK_SEARCH(name, target)                                                            \
   target void bin_double_##name(const double* x, int64_t n, Tree<double> tree, uint16_t* bins) { \
     bin<double, int64_t>(x, n, tree, bins);                                                      \
-  }                                                                                              \
-  target void note_float_##name(const float* x, int64_t n, uint8_t* registers) {                 \
-    note<float>(x, n, registers);                                                                \
-  }                                                                                              \
-  target void note_double_##name(const double* x, int64_t n, uint8_t* registers) {               \
-    note<double>(x, n, registers);                                                               \
   }
+
+void locate_float_none(const float* x, int64_t n, Grid grid, uint16_t* cells) { locate(x, n, grid, cells); }
+
+void note_float_none(const float* x, int64_t n, uint8_t* registers) { note(x, n, registers); }
+
+void note_double_none(const double* x, int64_t n, uint8_t* registers) { note(x, n, registers); }
 
 void bin_float_none(const float* x, int64_t n, Tree<float> tree, uint16_t* bins) {
   bin<float, int32_t>(x, n, tree, bins);
 }
 
-PENSTOCK_MEASURE(none, )
+PENSTOCK_MEASURE(none, , 64)
 PENSTOCK_SEARCH(none, )
 constexpr Kernels kNone = {
     "none",
     split_plain,
     {measure_float_none, bin_float_none, locate_float_none, rank_float_none, note_float_none},
-    {measure_double_none, bin_double_none, locate_double_none, rank_double_none, note_double_none}};
+    {measure_double_none, bin_double_none, locate_double_none, rank_double_none, note_double_none},
+    true};
 
 #ifdef PENSTOCK_MONITOR_X86
-PENSTOCK_MEASURE(avx2, PENSTOCK_AVX2)
+PENSTOCK_MEASURE(avx2, PENSTOCK_AVX2, 32)
 PENSTOCK_SEARCH(avx2, PENSTOCK_AVX2)
 constexpr Kernels kAvx2 = {
     "avx2",
-    split_plain,
-    {measure_float_avx2, bin_avx2, locate_float_avx2, rank_float_avx2, note_float_avx2},
-    {measure_double_avx2, bin_double_avx2, locate_double_avx2, rank_double_avx2, note_double_avx2}};
+    split_avx2,
+    {measure_float_avx2, bin_avx2, locate_avx2, rank_float_avx2, note_avx2},
+    {measure_double_avx2, bin_double_avx2, locate_double_avx2, rank_double_avx2, note_avx2},
+    true};
 
-PENSTOCK_MEASURE(avx512, PENSTOCK_AVX512)
+PENSTOCK_MEASURE(avx512, PENSTOCK_AVX512, 64)
 constexpr Kernels kAvx512 = {
     "avx512",
     split_avx512,
-    {measure_float_avx512, bin_avx512, locate_float_avx512, rank_float_avx512, note_avx512},
-    {measure_double_avx512, bin_avx512, locate_double_avx512, rank_double_avx512, note_avx512}};
+    {measure_float_avx512, bin_avx512, locate_avx2, rank_float_avx512, note_avx512},
+    {measure_double_avx512, bin_avx512, locate_double_avx512, rank_double_avx512, note_avx512},
+    false};
 #endif
 
 }  // namespace

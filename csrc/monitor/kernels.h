@@ -67,6 +67,8 @@ struct Kernels {
                 int64_t column_stride);
   Loops<float> floats;
   Loops<double> doubles;
+  // Whether floats.locate, and one comparison, take less than floats.bin.
+  bool floats_by_cell;
 };
 
 // By name: "avx512", "avx2" or "none"; null is the best. Null where this processor has no such thing.

@@ -151,13 +151,6 @@ PENSTOCK_INLINE_AVX512 void note_eight(__m512d value, uint8_t* registers) {
   }
 }
 
-// Which hash raises a register cannot be predicted here, so nothing branches on it.
-PENSTOCK_INLINE_AVX512 void raise(uint64_t hash, uint8_t* registers) {
-  const uint64_t rest = hash << kRegisterBits | uint64_t{1} << (kRegisterBits - 1);
-  uint8_t* kept = registers + (hash >> (64 - kRegisterBits));
-  *kept = std::max(*kept, static_cast<uint8_t>(__builtin_clzll(rest) + 1));
-}
-
 constexpr int64_t kNoted = 512;
 
 // Where every register is this high already, half of the hashes or more cannot raise one, as their rank is

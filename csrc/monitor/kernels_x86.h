@@ -15,7 +15,12 @@
 
 namespace penstock {
 
+void split_avx2(const char* rows, int64_t stride, int64_t n, int64_t count, float* columns,
+                int64_t column_stride);
 void bin_avx2(const float* x, int64_t n, Tree<float> tree, uint16_t* bins);
+void locate_avx2(const float* x, int64_t n, Grid grid, uint16_t* cells);
+void note_avx2(const float* x, int64_t n, uint8_t* registers);
+void note_avx2(const double* x, int64_t n, uint8_t* registers);
 
 void split_avx512(const char* rows, int64_t stride, int64_t n, int64_t count, float* columns,
                   int64_t column_stride);

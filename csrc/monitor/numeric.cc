@@ -12,6 +12,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kManyRows = 4096;
 
 constexpr size_t kLeastCells = 16;
+// More of them push too much else out of the nearest cache.
+constexpr size_t kMostFloatCells = 512;
 
 constexpr float kMostFloat = std::numeric_limits<float>::max();
 
@@ -57,6 +59,7 @@ Numeric::Numeric(const std::vector<double>& edges, double low, double high, cons
       depth_(depth_for(edges.size())),
       floats_{round_up<float>(low), -round_up<float>(-high), make_nodes<float>(edges, depth_)},
       doubles_{low, high, make_nodes<double>(edges, depth_)} {
+  if (kernels_->floats_by_cell) cells_ = make_cells(kMostFloatCells, kernels_->floats);
   counts_.histogram.resize(edges.size() + 1);
   counts_.registers.resize(kRegisterBytes);
   reset();
@@ -80,56 +83,66 @@ void Numeric::set_bins(const std::vector<double>& edges, std::vector<int64_t> hi
   floats_.nodes = make_nodes<float>(edges, depth_);
   doubles_.nodes = make_nodes<double>(edges, depth_);
   no_lookup_ = false;
-  lookup_ = Lookup();
+  lookup_ = {};
+  if (kernels_->floats_by_cell) cells_ = make_cells(kMostFloatCells, kernels_->floats);
   counts_.histogram = std::move(histogram);
 }
 
 void Numeric::begin(int64_t rows) { by_lookup_ = rows >= kManyRows && make_lookup(); }
 
+template <typename T>
+Numeric::Cells<T> Numeric::make_cells(size_t most, const Loops<T>& loops) const {
+  std::vector<T> rounded;
+  for (const double edge : edges_) rounded.push_back(round_up<T>(edge));
+  const double range = edges_.empty() ? 0 : edges_.back() - edges_.front();
+  for (size_t count = kLeastCells; !edges_.empty() && count <= most; count *= 2) {
+    if (count < 2 * edges_.size()) continue;
+    Cells<T> cells;
+    cells.grid.low = edges_.front();
+    cells.grid.last = static_cast<double>(count - 1);
+    cells.grid.per_unit = range > 0 ? cells.grid.last / range : 0;
+    std::vector<uint16_t> found(rounded.size());
+    loops.locate(rounded.data(), static_cast<int64_t>(rounded.size()), cells.grid, found.data());
+    if (std::adjacent_find(found.begin(), found.end()) != found.end()) continue;
+    cells.cells.resize(count);
+    for (size_t i = 0; i < found.size(); ++i) cells.cells[found[i]].edge = rounded[i];
+    uint32_t bin = 0;
+    for (auto& cell : cells.cells) {
+      cell.bin = bin;
+      if (!std::isnan(cell.edge)) ++bin;
+    }
+    return cells;
+  }
+  return {};
+}
+
 bool Numeric::make_lookup() {
-  if (!lookup_.edges.empty() || no_lookup_) return !no_lookup_;
-  no_lookup_ = true;
-  if (edges_.empty()) return false;
-  const double range = edges_.back() - edges_.front();
-  for (size_t cells = kLeastCells; no_lookup_ && cells <= kMostCells; cells *= 2) {
-    if (cells < 2 * edges_.size()) continue;
-    Grid& grid = lookup_.grid;
-    grid.low = edges_.front();
-    grid.last = static_cast<double>(cells - 1);
-    grid.per_unit = range > 0 ? grid.last / range : 0;
-    lookup_.edges.assign(cells, std::numeric_limits<double>::quiet_NaN());
-    lookup_.bins.assign(cells, 0);
-    std::vector<uint16_t> found(edges_.size());
-    kernels_->doubles.locate(edges_.data(), static_cast<int64_t>(edges_.size()), grid, found.data());
-    no_lookup_ = std::adjacent_find(found.begin(), found.end()) != found.end();
-    for (size_t i = 0; i < found.size(); ++i) lookup_.edges[found[i]] = edges_[i];
+  if (lookup_.empty() && !no_lookup_) {
+    lookup_ = make_cells(kMostCells, kernels_->doubles);
+    no_lookup_ = lookup_.empty();
+    lookup_counts_.assign(2 * lookup_.cells.size(), 0);
   }
-  if (no_lookup_) {
-    lookup_ = Lookup();
-    return false;
-  }
-  uint16_t bin = 0;
-  for (size_t cell = 0; cell < lookup_.edges.size(); ++cell) {
-    lookup_.bins[cell] = bin;
-    bin = static_cast<uint16_t>(bin + (std::isnan(lookup_.edges[cell]) ? 0 : 1));
-  }
-  lookup_.counts.assign(2 * lookup_.edges.size(), 0);
-  return true;
+  return !no_lookup_;
 }
 
 void Numeric::end() {
   if (!by_lookup_) return;
   by_lookup_ = false;
-  for (size_t cell = 0; cell < lookup_.bins.size(); ++cell) {
-    const int64_t below = lookup_.counts[2 * cell], others = lookup_.counts[2 * cell + 1];
-    counts_.histogram[lookup_.bins[cell]] += below;
-    if (others != 0) counts_.histogram[lookup_.bins[cell] + size_t{1}] += others;
+  for (size_t cell = 0; cell < lookup_.cells.size(); ++cell) {
+    const int64_t below = lookup_counts_[2 * cell], others = lookup_counts_[2 * cell + 1];
+    const size_t bin = lookup_.cells[cell].bin;
+    counts_.histogram[bin] += below;
+    if (others != 0) counts_.histogram[bin + 1] += others;
   }
-  std::fill(lookup_.counts.begin(), lookup_.counts.end(), 0);
+  std::fill(lookup_counts_.begin(), lookup_counts_.end(), 0);
 }
 
 void Numeric::add(const float* x, int64_t n) {
-  count_bins(x, n, kernels_->floats, floats_);
+  if (cells_.empty()) {
+    count_bins(x, n, kernels_->floats, floats_);
+  } else {
+    count_floats(x, n);
+  }
   counts_.histogram[0] -= measure(x, n);  // NaN was sent there
 }
 
@@ -156,12 +169,25 @@ void Numeric::count_bins(const T* x, int64_t n, const Loops<T>& loops, const Bou
   for (int64_t i = 0; i < n; ++i) ++histogram[bins[i]];
 }
 
+void Numeric::count_floats(const float* x, int64_t n) {
+  uint16_t cells[kBlockRows];
+  kernels_->floats.locate(x, n, cells_.grid, cells);
+  const Cells<float>::Cell* found = cells_.cells.data();
+  for (int64_t i = 0; i < n; ++i) {
+    const Cells<float>::Cell& cell = found[cells[i]];
+    cells[i] = static_cast<uint16_t>(cell.bin + (x[i] >= cell.edge ? 1 : 0));
+  }
+  // In a loop of its own: increments of one counter wait for each other.
+  int64_t* histogram = counts_.histogram.data();
+  for (int64_t i = 0; i < n; ++i) ++histogram[cells[i]];
+}
+
 void Numeric::count_cells(const double* x, int64_t n) {
   uint16_t cells[kBlockRows];
   kernels_->doubles.locate(x, n, lookup_.grid, cells);
-  const double* edges = lookup_.edges.data();
-  int64_t* counts = lookup_.counts.data();
-  for (int64_t i = 0; i < n; ++i) ++counts[2 * cells[i] + (x[i] >= edges[cells[i]] ? 1 : 0)];
+  const Cells<double>::Cell* found = lookup_.cells.data();
+  int64_t* counts = lookup_counts_.data();
+  for (int64_t i = 0; i < n; ++i) ++counts[2 * cells[i] + (x[i] >= found[cells[i]].edge ? 1 : 0)];
 }
 
 template <typename T>

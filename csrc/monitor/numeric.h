@@ -3,6 +3,7 @@
 #define PENSTOCK_MONITOR_NUMERIC_H_
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "monitor/distinct.h"
@@ -11,7 +12,7 @@
 namespace penstock {
 
 // Rows of a block: what the accumulators work on at once, and what the moments are merged by.
-constexpr int64_t kBlockRows = 512;
+constexpr int64_t kBlockRows = 1024;
 
 struct NumericCounts {
   int64_t missing = 0;
@@ -52,13 +53,18 @@ class Numeric {
   void reset();
 
  private:
-  // Finds bins of many values: at most one edge is in a cell of the grid, so that one comparison tells the
-  // bin.
-  struct Lookup {
+  // Finds bins: at most one edge is in a cell of the grid, so that one comparison tells the bin. Empty where
+  // no grid is fine enough.
+  template <typename T>
+  struct Cells {
     Grid grid;
-    std::vector<double> edges;    // of each cell; NaN where it has none
-    std::vector<uint16_t> bins;   // of values in a cell that are below its edge
-    std::vector<int64_t> counts;  // of each cell: of values below its edge, and of the others
+    struct Cell {
+      T edge = std::numeric_limits<T>::quiet_NaN();  // NaN where it has none
+      uint32_t bin = 0;                              // of values below its edge
+    };
+    std::vector<Cell> cells;
+
+    bool empty() const { return cells.empty(); }
   };
 
   template <typename T>
@@ -71,7 +77,10 @@ class Numeric {
   int64_t measure_block(const T* x, int64_t n, const Loops<T>& loops, const Bounds<T>& bounds);
   template <typename T>
   void count_bins(const T* x, int64_t n, const Loops<T>& loops, const Bounds<T>& bounds);
+  void count_floats(const float* x, int64_t n);
   void count_cells(const double* x, int64_t n);
+  template <typename T>
+  Cells<T> make_cells(size_t most, const Loops<T>& loops) const;
   bool make_lookup();
   void merge(const Measured& block);
 
@@ -80,7 +89,9 @@ class Numeric {
   int depth_;
   bool by_lookup_ = false;
   bool no_lookup_ = false;  // it was tried
-  Lookup lookup_;
+  Cells<double> lookup_;
+  std::vector<int64_t> lookup_counts_;  // of each cell: of values below its edge, and of the others
+  Cells<float> cells_;
   // Comparing a float with a float of these gives what comparing it with the double would.
   Bounds<float> floats_;
   Bounds<double> doubles_;

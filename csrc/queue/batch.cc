@@ -97,9 +97,8 @@ void Batch::complete(BatchOutputs* outputs) {
 
 bool Batch::run(BufferPool* pool) {
   try {
-    gather(pool);
     if (!target_->runner()->run(inputs_, rows_, pool, &outputs_)) return false;
-    if (target_->observation() == Observation::kRowsAndIds) {
+    if (target_->wants_ids()) {
       for (const Request* request : requests_) {
         answered_ids_.emplace_back(request->client_id(), request->bound.rows);
       }
@@ -111,6 +110,14 @@ bool Batch::run(BufferPool* pool) {
   answer.columns = outputs_.columns;
   complete(&answer);
   return true;
+}
+
+bool Batch::observe() {
+  BatchObserver* observer = target_->observer();
+  const Observed observed =
+      observer == nullptr ? Observed::kSeen : observer->observe(inputs_, outputs_.columns, rows_);
+  is_seen_ = observed != Observed::kNotSeen;
+  return observed == Observed::kSeen;
 }
 
 std::vector<Request*> Batch::release() {

@@ -39,9 +39,14 @@ class Batch {
   // Slices the outputs, encodes and sends each answer, and teaches the target what the batch cost.
   // `outputs` needs its columns only; the rest is filled in. Called without the GIL.
   void complete(BatchOutputs* outputs);
-  // Runs the batch with the runner of its target and answers it; what it gave stays with it, and the ids of
-  // the requests where they are to be observed. False, and nothing was answered, when that cannot be.
+  // Runs the gathered batch with the runner of its target and answers it; what it gave stays with it, and the
+  // ids of the requests where they are wanted. False, and nothing was answered, when that cannot be.
   bool run(BufferPool* pool);
+  // Shows the answered batch to the observer of its target; false when there is something left for an
+  // executor to do.
+  bool observe();
+  // Of an answered batch that an executor gets: it was seen, and is only to be told of.
+  bool is_seen() const { return is_seen_; }
   // What run() gave.
   const RunOutputs& outputs() const { return outputs_; }
   const std::vector<std::pair<std::string, int64_t>>& answered_ids() const { return answered_ids_; }
@@ -67,6 +72,7 @@ class Batch {
   std::vector<BatchInput> inputs_;
   RunOutputs outputs_;
   std::vector<std::pair<std::string, int64_t>> answered_ids_;  // and the rows of each
+  bool is_seen_ = false;
 };
 
 }  // namespace penstock

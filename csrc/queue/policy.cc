@@ -10,7 +10,7 @@ namespace {
 // About what handing a batch to another thread and its answers back takes, and as many rows as come in
 // together when few clients wait: with more of them two threads get further than one.
 constexpr double kAtOnceNs = 50'000;
-constexpr int64_t kAtOnceRows = 8;
+constexpr int64_t kAtOnceRows = 64;
 
 // Rows that run within `budget_ns`, at least 1.
 int64_t rows_within(double budget_ns, const CostEstimate& cost, int64_t limit) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <utility>
 
 namespace penstock {
@@ -151,17 +152,26 @@ bool Queue::run_at_once(Request* const* requests, size_t count) {
   auto batch = std::make_unique<Batch>(TargetHold::share(first.target),
                                        std::vector<Request*>(requests, requests + count), rows,
                                        BatchDecision{rows, BatchReason::kAtOnce, cost.batch_ns(rows)});
-  if (!batch->run(pool_.get())) {
+  if (!gather_and_run(batch.get())) {
     batch->release();
     return false;
   }
-  if (target->observation() == Observation::kNone) return true;
+  if (batch->observe()) return true;
   std::lock_guard<std::mutex> guard(mutex_);
   if (closed_) return true;  // the executors may have gone
   answered_.push_back(std::move(batch));
   if (answered_.size() == 1) observe_at_ns_ = now + kObserveAfterNs;
   if (idle_ > 0 && (answered_.size() == 1 || answered_.size() == kManyAnswered)) ready_.notify_one();
   return true;
+}
+
+bool Queue::gather_and_run(Batch* batch) {
+  try {
+    batch->gather(pool_.get());
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return batch->run(pool_.get());
 }
 
 std::unique_ptr<Batch> Queue::answered_batch(int64_t now) {
@@ -307,7 +317,11 @@ std::unique_ptr<Batch> Queue::next() {
     if (batch != nullptr) {
       lock.unlock();
       batch->gather(pool_.get());
-      return batch;
+      const bool is_answered = batch->target().runner() != nullptr && batch->run(pool_.get());
+      if (!is_answered || !batch->observe()) return batch;
+      batch.reset();
+      lock.lock();
+      continue;
     }
     if (closed_) return nullptr;
     if (rows_ > 0 || !dropped_.empty()) continue;

@@ -40,8 +40,9 @@ class Queue : public Intake {
   // nothing waits: see runs_at_once().
   void submit(Request* const* requests, size_t count) override;
 
-  // Blocks until there is a batch to run, or one to observe that was answered already; null once the queue is
-  // closed. For executors, without the GIL.
+  // Runs what can be run without Python, and blocks until there is a batch that cannot, or an answered one
+  // that the observer in Python is to see or to be told of; null once the queue is closed. For executors,
+  // without the GIL.
   std::unique_ptr<Batch> next();
 
   // Memory for batches that are gathered outside next().
@@ -89,6 +90,8 @@ class Queue : public Intake {
 
   // False when the requests are to wait for an executor instead.
   bool run_at_once(Request* const* requests, size_t count);
+  // False, and nothing was answered, when that cannot be.
+  bool gather_and_run(Batch* batch);
   // Null when there is none that was answered long enough ago.
   std::unique_ptr<Batch> answered_batch(int64_t now);
 

@@ -10,7 +10,7 @@ std::atomic<uint64_t> next_serial{1};
 }  // namespace
 
 Target::Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake,
-               std::shared_ptr<const Runner> runner, Observation observation)
+               std::shared_ptr<const Runner> runner, std::shared_ptr<BatchObserver> observer, bool wants_ids)
     : model_(std::move(model)),
       version_(version),
       serial_(next_serial.fetch_add(1, std::memory_order_relaxed)),
@@ -18,7 +18,8 @@ Target::Target(std::string model, int64_t version, Signature signature, std::sha
       signature_(std::move(signature)),
       intake_(std::move(intake)),
       runner_(std::move(runner)),
-      observation_(observation),
+      observer_(std::move(observer)),
+      wants_ids_(wants_ids),
       refusals_((signature_.inputs.size() + 1) * kRefusalReasonCount) {}
 
 // acquire() and retire() each write their own word, then read the other's: with sequential consistency at

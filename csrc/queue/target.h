@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "queue/batch_observer.h"
 #include "queue/cost_model.h"
 #include "queue/histogram.h"
 #include "queue/policy.h"
@@ -27,9 +28,6 @@ namespace penstock {
 
 class Request;
 class Runner;
-
-// What is to become of a batch after it was answered.
-enum class Observation : uint8_t { kNone, kRows, kRowsAndIds };
 
 // Where requests of a deployment go.
 class Intake {
@@ -65,9 +63,11 @@ struct TargetStatistics {
 
 class Target {
  public:
-  // A `runner` answers requests without an executor where that is quicker; null where there is none.
+  // A `runner` answers requests without Python; null where there is none. `observer` sees what it answers,
+  // and `wants_ids` says that it may want to know what clients call their requests.
   Target(std::string model, int64_t version, Signature signature, std::shared_ptr<Intake> intake,
-         std::shared_ptr<const Runner> runner = nullptr, Observation observation = Observation::kNone);
+         std::shared_ptr<const Runner> runner = nullptr, std::shared_ptr<BatchObserver> observer = nullptr,
+         bool wants_ids = false);
 
   const std::string& model() const { return model_; }
   int64_t version() const { return version_; }
@@ -77,7 +77,8 @@ class Target {
   const Signature& signature() const { return signature_; }
   const std::shared_ptr<Intake>& intake() const { return intake_; }
   const Runner* runner() const { return runner_.get(); }
-  Observation observation() const { return observation_; }
+  BatchObserver* observer() const { return observer_.get(); }
+  bool wants_ids() const { return wants_ids_; }
 
   // No new holds from here on; those that exist go on.
   void retire();
@@ -123,7 +124,8 @@ class Target {
   const Signature signature_;
   const std::shared_ptr<Intake> intake_;
   const std::shared_ptr<const Runner> runner_;
-  const Observation observation_;
+  const std::shared_ptr<BatchObserver> observer_;
+  const bool wants_ids_;
 
   std::atomic<int64_t> holds_{0};
   std::atomic<bool> retired_{false};

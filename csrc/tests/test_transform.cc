@@ -404,7 +404,7 @@ void spoil(Random* random, TestProgram* program) {
 
 struct Result {
   bool done = false;
-  Refusal refusal;
+  RefusedValue refusal;
   std::vector<std::vector<uint8_t>> outputs;
 };
 

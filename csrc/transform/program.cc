@@ -94,7 +94,7 @@ class Run {
     }
   }
 
-  const Refusal& refusal() const { return refusal_; }
+  const RefusedValue& refusal() const { return refusal_; }
 
  private:
   void run_piece(int64_t begin, int64_t end, Block* block) const {
@@ -113,7 +113,7 @@ class Run {
   }
 
   // Pieces are handed out in their order, so the lowest refusal's is always run.
-  void note(const Refusal& refusal) {
+  void note(const RefusedValue& refusal) {
     std::lock_guard<std::mutex> guard(mutex_);
     if (refusal_.row >= 0 && refusal_.row < refusal.row) return;
     refusal_ = refusal;
@@ -129,7 +129,7 @@ class Run {
   std::atomic<int64_t> next_{0};
   std::atomic<int64_t> refused_row_{std::numeric_limits<int64_t>::max()};
   std::mutex mutex_;
-  Refusal refusal_;
+  RefusedValue refusal_;
 };
 
 // Maps whole dictionaries where that is less work than row by row. Null when there are none.
@@ -166,7 +166,7 @@ Program::Program(std::vector<Kind> registers, std::vector<Instruction> instructi
 Program::~Program() = default;
 
 bool Program::run(const ColumnView* columns, int64_t rows, const OutputView* outputs, int threads,
-                  Refusal* refusal) const {
+                  RefusedValue* refusal) const {
   if (rows <= 0) return true;
   const std::vector<int32_t>* remaps = make_remaps(*compiled_, columns, rows);
   Run run(*compiled_, &compiled_->unknown, columns, rows, outputs, remaps);

@@ -172,7 +172,7 @@ struct OutputView {
 };
 
 // A value that a lookup refused: of all there are, the one in the lowest row, then the lowest instruction.
-struct Refusal {
+struct RefusedValue {
   int64_t row = -1;
   int32_t instruction = -1;
 };
@@ -193,7 +193,7 @@ class Program {
   // std::invalid_argument, before anything is written, where a column holds text and the program reads
   // numbers from it, or the other way round.
   bool run(const ColumnView* columns, int64_t rows, const OutputView* outputs, int threads,
-           Refusal* refusal) const;
+           RefusedValue* refusal) const;
 
   // Values that each instruction found unknown and did not refuse, since the program was made. Cheap; any
   // thread.

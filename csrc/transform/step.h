@@ -99,7 +99,7 @@ struct Block {
   const std::vector<int32_t>* remaps = nullptr;
   uint64_t* unknown = nullptr;  // by instruction
 
-  Refusal refusal;  // the lowest so far; row -1 when there is none
+  RefusedValue refusal;  // the lowest so far; row -1 when there is none
 
   template <typename T>
   T* at(int64_t offset) const {

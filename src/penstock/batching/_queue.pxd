@@ -116,12 +116,12 @@ cdef extern from "queue/runner.h" namespace "penstock" nogil:
         pass
 
 
-cdef extern from "queue/target.h" namespace "penstock" nogil:
-    cdef enum class Observation(uint8_t):
-        kNone
-        kRows
-        kRowsAndIds
+cdef extern from "queue/batch_observer.h" namespace "penstock" nogil:
+    cdef cppclass CppBatchObserver "penstock::BatchObserver":
+        pass
 
+
+cdef extern from "queue/target.h" namespace "penstock" nogil:
     cdef cppclass Intake:
         pass
 
@@ -142,7 +142,8 @@ cdef extern from "queue/target.h" namespace "penstock" nogil:
 
     cdef cppclass CppTarget "penstock::Target":
         CppTarget(string model, int64_t version, CppSignature signature, shared_ptr[Intake] intake,
-                  shared_ptr[const CppRunner] runner, Observation observation)
+                  shared_ptr[const CppRunner] runner, shared_ptr[CppBatchObserver] observer,
+                  cbool wants_ids)
         const CppSignature& signature()
         void retire()
         cbool wait_drained(int64_t timeout_ns)
@@ -190,6 +191,7 @@ cdef extern from "queue/batch.h" namespace "penstock" nogil:
         void complete(BatchOutputs* outputs)
         void fail(const Status& status)
         void gather(BufferPool* pool) except +
+        cbool is_seen()
         vector[unique_ptr[CppBatch]] split()
 
 
@@ -234,6 +236,10 @@ cdef class Routes:
 
 cdef class Runner:
     cdef shared_ptr[const CppRunner] runner
+
+
+cdef class BatchObserver:
+    cdef shared_ptr[CppBatchObserver] observer
 
 
 cdef class Queue:

@@ -181,6 +181,10 @@ cdef class Runner:
     """Runs batches without Python: see csrc/queue/runner.h. Made by what is compiled."""
 
 
+cdef class BatchObserver:
+    """Sees what a runner answered: see csrc/queue/batch_observer.h. Made by what counts."""
+
+
 @cython.final
 cdef class Target:
     """One loaded version as the queue sees it: see csrc/queue/target.h.
@@ -193,25 +197,27 @@ cdef class Target:
     queue : Queue
     runner : Runner, optional
         Answers little requests where they come in.
-    observed, wants_ids : bool
-        Such requests are to be observed, and with what clients call them.
+    observer : BatchObserver, optional
+        Sees what the runner answered.
+    wants_ids : bool
+        And is to be told what clients call such requests.
     """
 
     def __cinit__(self, str model not None, int64_t version, object signature, Queue queue not None, *,
-                  Runner runner=None, bint observed=False, bint wants_ids=False):
+                  Runner runner=None, BatchObserver observer=None, bint wants_ids=False):
         cdef CppSignature native = _signature_of(signature)
         cdef shared_ptr[Intake] intake = <shared_ptr[Intake]>queue.queue
         cdef shared_ptr[const CppRunner] native_runner
-        cdef Observation observation = Observation.kNone
-        if observed:
-            observation = Observation.kRowsAndIds if wants_ids else Observation.kRows
+        cdef shared_ptr[CppBatchObserver] native_observer
+        if observer is not None:
+            native_observer = observer.observer
         if runner is not None:
             native_runner = runner.runner
         self.model = model
         self.version = version
         self.signature = signature
         self.target = make_shared[CppTarget](
-            <string>model.encode(), version, native, intake, native_runner, observation)
+            <string>model.encode(), version, native, intake, native_runner, native_observer, <cbool>wants_ids)
 
     def retire(self):
         """Take no new requests; those that hold this version go on."""
@@ -385,7 +391,10 @@ cdef class Queue:
         self.queue = make_shared[CppQueue](settings)
 
     def next(self):
-        """Block without the GIL until there is a batch to run or observe; None once the queue is closed."""
+        """Block without the GIL until there is a batch for Python to run, to show or to tell of.
+
+        What is compiled runs meanwhile, without the GIL. None once the queue is closed.
+        """
         cdef Batch batch = Batch.__new__(Batch)
         batch.queue = self.queue
         with nogil:
@@ -526,8 +535,13 @@ cdef class Batch:
 
     @property
     def answered(self):
-        """Whether it was answered where it came in, and is to be observed only."""
+        """Whether it was answered without Python."""
         return not self.batch.get().outputs().columns.empty()
+
+    @property
+    def seen(self):
+        """Whether its observer saw it without Python too, and is only to be told of it."""
+        return self.batch.get().is_seen()
 
     def request_ids(self):
         """Return what clients call the requests, and the rows of each, in their order; before the answer.

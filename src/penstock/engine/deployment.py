@@ -47,15 +47,15 @@ class Deployment:
 
     def add(self, pipeline: Pipeline, observer: Observer | None = None) -> LoadedVersion:
         """Make a pipeline runnable; requests reach it once its target is published."""
-        # A rule that may refuse rows is asked before they are scored, by an executor.
-        checked = observer is not None and observer.checks
+        # A rule that may refuse rows is asked before they are scored.
+        needs_python = observer is not None and (observer.checks or observer.batches is None)
         target = Target(
             self.name,
             pipeline.version,
             pipeline.signature,
             self.queue,
-            runner=None if checked else pipeline.runner,
-            observed=observer is not None,
+            runner=None if needs_python else pipeline.runner,
+            observer=None if observer is None else observer.batches,
             wants_ids=observer is not None and observer.wants_ids,
         )
         for rows, seconds in pipeline.warm_costs:

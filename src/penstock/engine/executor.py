@@ -48,7 +48,9 @@ class Executor:
             if batch is None:
                 return
             try:
-                if batch.answered:
+                if batch.seen:
+                    self._tell(batch)
+                elif batch.answered:
                     self._observe(batch)
                 else:
                     self._run(batch)
@@ -57,8 +59,13 @@ class Executor:
             # The next wait may be long: keep no batch alive over it.
             del batch
 
+    def _tell(self, batch: Batch) -> None:
+        version = self._version_of(batch.key)
+        if version.observer is not None:
+            version.observer.tell()
+
     def _observe(self, batch: Batch) -> None:
-        """Show a batch that was answered where it came in."""
+        """Show a batch that was answered without Python."""
         version = self._version_of(batch.key)
         if version.observer is not None:
             columns, outputs = version.pipeline.inputs_of(batch), batch.outputs(version.signature)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from penstock.batching import BatchObserver
     from penstock.bundle.bundle import Bundle
     from penstock.engine.pipeline import Pipeline
 
@@ -25,6 +26,10 @@ class Observer(Protocol):
 
     checks: bool
     wants_ids: bool
+
+    @property
+    def batches(self) -> BatchObserver | None:
+        """Who sees what is answered without Python; None where only :meth:`observe` can."""
 
     def check(self, columns: Mapping[str, Any], rows: int) -> None:
         """Look at columns before they are scored.
@@ -59,6 +64,9 @@ class Observer(Protocol):
         ids : (sequence of str, sequence of int), optional
             Names of the requests, and the rows of each.
         """
+
+    def tell(self) -> None:
+        """Take note that :attr:`batches` saw so many rows that somebody should look."""
 
 
 class Watcher(Protocol):

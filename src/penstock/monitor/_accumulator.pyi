@@ -1,8 +1,9 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import numpy as np
 
+from penstock.batching import BatchObserver
 from penstock.monitor.profile import FeatureProfile
 from penstock.transform._columns import Columns
 
@@ -70,3 +71,29 @@ class Accumulator:
         With ``reset`` counting starts anew, and no batch is counted in both or in neither.
         """
     def reset(self) -> None: ...
+
+@final
+class BatchCounter(BatchObserver):
+    """Counts what was answered without Python: csrc/monitor/batch_counter.h. Any thread may call anything."""
+
+    def count(
+        self,
+        accumulator: Accumulator,
+        places: Sequence[tuple[bool, int, int, int, np.dtype[Any] | None]],
+        full_rows: int | None = None,
+    ) -> None:
+        """Count from here on.
+
+        Parameters
+        ----------
+        accumulator : Accumulator
+        places : sequence of (bool, int, int, int, dtype or None)
+            For each of its features: whether it is an output, the tensor in the signature, the column of how
+            many, the dtype; None for text.
+        full_rows : int, optional
+            An executor is told when so many rows were seen.
+        """
+    def hand_on(self, others: bool) -> None:
+        """Leave everything to executors, who show it to others too."""
+    def take_rows(self) -> int:
+        """Return how many rows were seen since the last call; never more than were counted."""

@@ -4,11 +4,12 @@
 cimport cython
 cimport numpy as cnp
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 from libcpp cimport bool as cbool
-from libcpp.memory cimport unique_ptr
+from libcpp.memory cimport make_shared, shared_ptr
 from libcpp.string cimport string
+from libcpp.utility cimport move
 from libcpp.vector cimport vector
 
 import math
@@ -17,6 +18,7 @@ import numpy as np
 
 from penstock.errors import ConfigError, SignatureError, UnsupportedError
 
+from penstock.batching._queue cimport BatchObserver, CppBatchObserver
 from penstock.transform._columns cimport Columns, ColumnView, Layout
 
 cnp.import_array()
@@ -79,6 +81,19 @@ cdef extern from "monitor/accumulator.h" namespace "penstock" nogil:
 
     int64_t kRegisters
 
+cdef extern from "monitor/batch_counter.h" namespace "penstock" nogil:
+    cdef cppclass FeaturePlace:
+        cbool is_output
+        size_t tensor
+        size_t first_byte
+        size_t row_bytes
+        Layout layout
+
+    cdef cppclass CppBatchCounter "penstock::BatchCounter"(CppBatchObserver):
+        void count(shared_ptr[CppAccumulator] accumulator, vector[FeaturePlace] places, int64_t full_rows)
+        void hand_on(cbool others)
+        int64_t take_rows()
+
 cdef extern from "monitor/edges.h" namespace "penstock" nogil:
     cdef cppclass Edges:
         vector[double] edges
@@ -87,6 +102,8 @@ cdef extern from "monitor/edges.h" namespace "penstock" nogil:
 
 cdef enum:
     _EDGES_AT_MOST = 65535
+
+cdef int64_t _NEVER = INT64_MAX
 
 
 cdef FeatureLayout _layout_of(object feature) except *:
@@ -238,7 +255,7 @@ def choose_edges(const double[::1] values not None, int bins):
 cdef class Accumulator:
     """Counts of the columns of one layout."""
 
-    cdef unique_ptr[CppAccumulator] accumulator
+    cdef shared_ptr[CppAccumulator] accumulator
     cdef vector[uint8_t] numeric
     cdef bint only_numeric
     cdef readonly str vectors
@@ -259,7 +276,7 @@ cdef class Accumulator:
             self.numeric.push_back(layouts.back().numeric)
             self.only_numeric = self.only_numeric and layouts.back().numeric
         try:
-            self.accumulator.reset(new CppAccumulator(layouts, kernels))
+            self.accumulator = make_shared[CppAccumulator](layouts, kernels)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -379,3 +396,51 @@ cdef class Accumulator:
         """Forget everything that was counted."""
         with nogil:
             self.accumulator.get().reset()
+
+
+@cython.final
+cdef class BatchCounter(BatchObserver):
+    """Counts what was answered without Python: csrc/monitor/batch_counter.h."""
+
+    cdef shared_ptr[CppBatchCounter] counter
+
+    def __cinit__(self):
+        self.counter = make_shared[CppBatchCounter]()
+        self.observer = <shared_ptr[CppBatchObserver]>self.counter
+
+    def count(self, Accumulator accumulator not None, places, object full_rows=None):
+        """Count from here on.
+
+        Parameters
+        ----------
+        accumulator : Accumulator
+        places : sequence of (bool, int, int, int, dtype or None)
+            For each of its features: whether it is an output, the tensor in the signature, the column of how
+            many, the dtype; None for text.
+        full_rows : int, optional
+            An executor is told when so many rows were seen.
+        """
+        cdef vector[FeaturePlace] native
+        cdef FeaturePlace place
+        for is_output, tensor, column, columns, dtype in places:
+            place.is_output = is_output
+            place.tensor = tensor
+            place.layout = Layout.kTextRefs
+            if dtype is not None:
+                place.layout = _layout_of_type(dtype.num)
+                place.first_byte = column * dtype.itemsize
+                place.row_bytes = columns * dtype.itemsize
+            native.push_back(place)
+        if native.size() != accumulator.numeric.size():
+            raise ValueError(
+                f"expected the places of {accumulator.numeric.size()} features, got {native.size()}")
+        self.counter.get().count(
+            accumulator.accumulator, move(native), _NEVER if full_rows is None else <int64_t>full_rows)
+
+    def hand_on(self, bint others):
+        """Leave everything to executors, who show it to others too."""
+        self.counter.get().hand_on(others)
+
+    def take_rows(self):
+        """Return how many rows were seen since the last call."""
+        return self.counter.get().take_rows()

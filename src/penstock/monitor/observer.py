@@ -11,6 +11,7 @@ import numpy as np
 
 from penstock.bundle.signature import Signature
 from penstock.errors import SignatureError
+from penstock.monitor._accumulator import BatchCounter
 from penstock.monitor.places import Place, places, tensor_columns
 from penstock.monitor.profile import Profile
 from penstock.monitor.profiler import Profiler
@@ -77,19 +78,39 @@ class Observer:
         self.signature = signature
         self.checks = check is not None
         self.wants_ids = wants_ids
-        self.followers = dict(followers or {})
+        self.batches = BatchCounter()
         self.failures: dict[str, int] = {}
+        self._needs_python = False
+        self.followers = dict(followers or {})
         self._check = check
         self._full_rows = full_rows
         self._on_full = on_full
         self._rows = 0
         self._entered = 0
         self._entering = threading.Lock()
-        self._counter = None if layout is None else _Counter(layout, signature)
+        self._counter: _Counter | None = None
+        if layout is not None:
+            self.start(layout)
 
     def start(self, layout: Profile) -> None:
         """Count from here on; raises SignatureError where nothing of the layout is in the model."""
         self._counter = _Counter(layout, self.signature)
+        self._needs_python = not self._counter.count_batches(self.batches, self._full_rows)
+        self._hand_on()
+
+    @property
+    def followers(self) -> dict[str, Follower]:
+        """Who else gets the rows, by part."""
+        return self._followers
+
+    @followers.setter
+    def followers(self, followers: dict[str, Follower]) -> None:
+        self._followers = followers
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Let batches that were answered without Python come here, where somebody needs it."""
+        self.batches.hand_on(self._needs_python or bool(self._followers))
 
     @property
     def placed(self) -> tuple[str, ...]:
@@ -124,8 +145,8 @@ class Observer:
             if self._counter is not None:
                 self._counter.count(columns, outputs, rows)
                 self._rows += rows  # after the count, so that take() never leaves rows behind for long
-                if self._full_rows is not None and self._rows >= self._full_rows and self._on_full:
-                    self._on_full()
+                if self._full_rows is not None and self._rows >= self._full_rows:
+                    self.tell()
         except Exception as error:
             self._failed("counts", error)
         for part, follower in self.followers.items():
@@ -134,12 +155,17 @@ class Observer:
             except Exception as error:
                 self._failed(part, error)
 
+    def tell(self) -> None:
+        """Take note that a window has all its rows."""
+        if self._on_full is not None:
+            self._on_full()
+
     def take(self) -> Profile | None:
         """Return what was counted since the last call, which may be no row; None where nothing is counted."""
         counter = self._counter
         if counter is None:
             return None
-        if not self._rows:
+        if not self.batches.take_rows() + self._rows:
             return counter.empty
         self._rows = 0
         return counter.profiler.profile(reset=True)
@@ -161,6 +187,7 @@ class _Counter:
         self.profiler = Profiler(layout, names=list(found))
         self.empty = self.profiler.profile()
         self._places = found
+        self._signature = signature
         widths = [max(len(tensor_columns(spec)), 1) for spec in signature.inputs]
         firsts = np.cumsum([0, *widths[:-1]]).tolist()
         self._firsts = {spec.name: first for spec, first in zip(signature.inputs, firsts, strict=True)}
@@ -176,6 +203,23 @@ class _Counter:
             columns.append(texts[name] if place.text else place.column)
         self._part = np.array(parts, np.int32)
         self._column = np.array(columns, np.int64)
+
+    def count_batches(self, batches: BatchCounter, full_rows: int | None) -> bool:
+        """Count what is answered without Python, too; False, and nothing is done, where that cannot be."""
+        tensors = {"input": self._signature.inputs, "output": self._signature.outputs}
+        numbers = {
+            (side, spec.name): number for side, specs in tensors.items() for number, spec in enumerate(specs)
+        }
+        lie = []
+        for place in self._places.values():
+            number = numbers[place.side, place.tensor]
+            spec = tensors[place.side][number]
+            if place.text and place.side == "output":
+                return False
+            dtype = None if place.text else spec.dtype
+            lie.append((place.side == "output", number, place.column, len(tensor_columns(spec)), dtype))
+        self.profiler.count_batches(batches, lie, full_rows)
+        return True
 
     def count(self, columns: Any, outputs: Mapping[str, np.ndarray[Any, Any]], rows: int) -> None:
         if not isinstance(columns, dict):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from penstock.errors import ConfigError
 from penstock.imports import imported
 from penstock.monitor import distinct
-from penstock.monitor._accumulator import Accumulator
+from penstock.monitor._accumulator import Accumulator, BatchCounter
 from penstock.monitor.profile import FeatureProfile, Profile
 from penstock.monitor.split import SplitAccumulator
 from penstock.transform._columns import Binder, Columns
@@ -19,7 +19,10 @@ from penstock.transform._columns import Binder, Columns
 if TYPE_CHECKING:
     from penstock.monitor.baseline import Baseline
 
-__all__ = ["Profiler"]
+__all__ = ["BatchPlace", "Profiler"]
+
+BatchPlace: TypeAlias = "tuple[bool, int, int, int, np.dtype[Any] | None]"
+"""Where a feature is among tensors: an output or not, the tensor, the column of how many, the dtype."""
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -44,7 +47,7 @@ class Profiler:
     Any thread may call anything; a batch is counted without the GIL, and batches one after the other. Memory
     is bounded by the layout. Values are never refused: whatever comes is counted as what it is. Counts do not
     depend on how rows are cut into batches or in what order those come. Mean and m2 do so by roundings only:
-    for n values in b blocks of at most 512, the mean is within (b + 16) * 2**-52 of the largest magnitude.
+    for n values in b blocks of at most 1,024, the mean is within (b + 16) * 2**-52 of the largest magnitude.
     """
 
     def __init__(
@@ -152,6 +155,14 @@ class Profiler:
             Where a part is of another length or kind. Nothing is counted then.
         """
         self._accumulator.update_parts(parts, part, column, rows)
+
+    def count_batches(
+        self, batches: BatchCounter, places: Sequence[BatchPlace], full_rows: int | None
+    ) -> None:
+        """Count what a runner answers, too; the arguments are those of :meth:`BatchCounter.count`."""
+        if isinstance(self._accumulator, SplitAccumulator):
+            raise ConfigError("expected an accumulator of one thread")
+        batches.count(self._accumulator, places, full_rows)
 
     def profile(self, *, reset: bool = False) -> Profile:
         """Return what was counted so far.

@@ -54,14 +54,14 @@ cdef extern from "transform/program.h" namespace "penstock" nogil:
         int64_t row_bytes
         cbool zeroed
 
-    cdef cppclass Refusal:
+    cdef cppclass RefusedValue:
         int64_t row
         int32_t instruction
 
     cdef cppclass CppProgram "penstock::Program":
         CppProgram(vector[Kind], vector[CppInstruction], vector[CppTable], vector[string], int32_t,
                    vector[OutputSpec]) except +
-        cbool run(const ColumnView*, int64_t, const OutputView*, int, Refusal*) except +
+        cbool run(const ColumnView*, int64_t, const OutputView*, int, RefusedValue*) except +
         vector[uint64_t] unknown_counts()
 
 # From here on the time without the GIL is worth more than giving it up and taking it back.
@@ -183,7 +183,7 @@ cdef class Program:
         cdef OutputView few[8]
         cdef vector[OutputView] many
         cdef OutputView* views = few
-        cdef Refusal refusal
+        cdef RefusedValue refusal
         cdef cnp.ndarray array
         cdef int64_t rows = columns.rows
         cdef const ColumnView* first = columns.views.data()

@@ -326,3 +326,66 @@ def test_a_baseline_of_live_rows_under_threads(learning: penstock.Engine) -> Non
     status = monitor.status()
     assert (status.failures, status.learning_rows) == ({}, 0)
     assert status.baseline_rows < 600
+
+
+@pytest.fixture
+def trees(repository: Path) -> Path:
+    reference = {name: MATRIX[:, index] for index, name in enumerate(NAMES)}
+    graph = models.forest(
+        repository.parent / "t.onnx", models.random_trees(np.random.default_rng(1), leaves=20)
+    )
+    penstock.pack("trees", graph, repository=repository, reference=reference)
+    return repository
+
+
+def submitted(engine: penstock.Engine, name: str, rows: np.ndarray[Any, Any], sizes: list[int]) -> None:
+    """Send rows through the queue, in requests of these sizes, and wait for all answers."""
+    cuts = np.cumsum(sizes)[:-1]
+    futures = [engine.submit(name, part) for part in np.split(rows[: sum(sizes)], cuts)]
+    for future in futures:
+        future.result(60)
+
+
+def test_what_is_answered_without_python_is_counted_as_python_counts(trees: Path) -> None:
+    sizes = [1] * 40 + [7, 64, 300, 2, 1100]
+    rows = MATRIX[: sum(sizes)].copy()
+    rows[::50, 0] = np.nan
+    rows[::70, 1] = np.inf
+    rows[5, 2] = 1e30
+    with penstock.Engine(trees, config=config(trees, "trees")) as engine:
+        submitted(engine, "trees", rows, sizes)
+        wait_until(
+            lambda: engine.monitor("trees").tick(0.0) or _rows(engine, "trees") == sum(sizes),
+            what="all counted",
+        )
+        native = engine.monitor("trees").current().profile
+    # A follower takes all batches to Python.
+    log = {"directory": str(trees.parent / "log")}
+    with penstock.Engine(trees, config=config(trees, "trees", log=log, window_s=7200.0)) as engine:
+        engine.predict("trees", rows)
+        engine.monitor("trees").tick(0.0)
+        wanted = engine.monitor("trees").current().profile
+    for name in (*NAMES, "scores"):
+        got, expected = native[name], wanted[name]
+        for field in ("rows", "missing", "infinite", "below", "above", "minimum", "maximum", "registers"):
+            assert getattr(got, field) == getattr(expected, field), (name, field)
+        assert np.array_equal(got.histogram, expected.histogram)
+        assert got.mean == pytest.approx(expected.mean)
+        assert got.m2 == pytest.approx(expected.m2)
+
+
+def _rows(engine: penstock.Engine, model: str) -> int:
+    current = engine.monitor(model).current()
+    return 0 if current is None else current.rows
+
+
+def test_a_full_window_of_answers_without_python_is_told(trees: Path) -> None:
+    # Nobody looks for an hour, but for being told.
+    with penstock.Engine(trees, config=config(trees, "trees", window_rows=500)) as engine:
+        closed: list[Any] = []
+        engine.monitoring.subscribe(lambda event: closed.append(event[1]))
+        submitted(engine, "trees", MATRIX, [10] * 49)
+        assert not closed
+        submitted(engine, "trees", MATRIX, [10])
+        wait_until(lambda: len(closed) >= 1, what="the window to close")
+        assert closed[0].window.rows == 500
