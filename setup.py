@@ -117,7 +117,9 @@ def extensions() -> list[Extension]:
         extension("penstock.batching._queue", batching),
         extension("penstock.transform._columns", native("columns")),
         extension("penstock.forest._forest", native("forest"), flags=ARITHMETIC),
-        extension("penstock.transform._program", native("transform"), flags=ARITHMETIC),
+        extension(
+            "penstock.transform._program", [*native("transform"), "csrc/columns/values.cc"], flags=ARITHMETIC
+        ),
         extension(
             "penstock.monitor._accumulator",
             [

@@ -16,6 +16,7 @@ namespace penstock {
 struct Program::Compiled : CompiledProgram {
   explicit Compiled(CompiledProgram program) : CompiledProgram(std::move(program)), unknown(steps.size()) {}
   mutable std::vector<std::atomic<uint64_t>> unknown;
+  mutable std::atomic<uint64_t> rows{0};
 };
 
 namespace {
@@ -187,10 +188,15 @@ bool Program::run(const ColumnView* columns, int64_t rows, const OutputView* out
   }
   run.work();
   for (std::thread& helper : helpers) helper.join();
-  if (run.refusal().row < 0) return true;
+  if (run.refusal().row < 0) {
+    compiled_->rows.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed);
+    return true;
+  }
   *refusal = run.refusal();
   return false;
 }
+
+uint64_t Program::rows() const { return compiled_->rows.load(std::memory_order_relaxed); }
 
 std::vector<uint64_t> Program::unknown_counts() const {
   return {compiled_->unknown.begin(), compiled_->unknown.end()};

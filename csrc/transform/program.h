@@ -199,6 +199,9 @@ class Program {
   // thread.
   std::vector<uint64_t> unknown_counts() const;
 
+  // Rows that were transformed, and not refused, since the program was made. Any thread.
+  uint64_t rows() const;
+
  private:
   struct Compiled;
   std::unique_ptr<Compiled> compiled_;

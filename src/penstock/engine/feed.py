@@ -6,7 +6,7 @@ The transform itself: penstock.transform. Read next: pipeline.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from penstock.bundle.signature import Signature, TensorSpec, format_shape, quote
 from penstock.engine.session import Arrays
 from penstock.errors import BundleError, SignatureError, TransformError
 from penstock.transform import Column, Output, PrefixedText, Transform
+
+if TYPE_CHECKING:
+    from penstock.batching import Runner
 
 __all__ = ["Feed", "raw_inputs"]
 
@@ -78,7 +81,7 @@ class Feed:
 
     text = PrefixedText
 
-    __slots__ = ("_dtypes", "_flat", "_names", "inputs", "transform")
+    __slots__ = ("_dtypes", "_flat", "_graph_names", "_names", "inputs", "transform")
 
     def __init__(self, transform: Transform, graph_inputs: Sequence[TensorSpec]) -> None:
         for column in transform.columns:
@@ -90,6 +93,7 @@ class Feed:
         self.transform = transform
         self.inputs = raw_inputs(transform.columns)
         self._dtypes = {spec.name: spec.dtype for spec in self.inputs}
+        self._graph_names = [spec.name for spec in graph_inputs]
         pairs = _pairs(transform.outputs, graph_inputs)
         self._names = {output.name: spec.name for output, spec in pairs}
         self._flat = [spec.name for _, spec in pairs if len(spec.shape) == 1]
@@ -107,6 +111,14 @@ class Feed:
     def run(self, columns: Arrays, rows: int) -> Arrays:
         """Return the inputs of the graph for columns that match the signature."""
         return self._named(self.transform.run(columns, rows))
+
+    def runner(self, model: Runner) -> Runner | None:
+        """Return what runs a compiled graph from raw columns on without Python; None where that cannot be."""
+        if self._flat:
+            return None
+        places = {name: place for place, name in enumerate(self._graph_names)}
+        fills = {output: places[name] for output, name in self._names.items()}
+        return self.transform.runner(self._dtypes, fills, model)
 
     def run_golden(self, columns: Arrays) -> Arrays:
         """Return the inputs of the graph for golden rows; raises BundleError where one is refused."""

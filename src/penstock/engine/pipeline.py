@@ -157,9 +157,10 @@ class Pipeline:
     def runner(self) -> Runner | None:
         """What answers requests without Python, where everything from the raw columns on is compiled."""
         forest = self._session.forest
-        if forest is None or self._feed is not None or not self.signature.batched:
+        if forest is None or not self.signature.batched:
             return None
-        return forest.runner([spec.name for spec in self.signature.outputs])
+        runner = forest.runner([spec.name for spec in self.signature.outputs])
+        return runner if self._feed is None else self._feed.runner(runner)
 
     def run(self, inputs: Arrays) -> Arrays:
         """Score inputs that match the signature.

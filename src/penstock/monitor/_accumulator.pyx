@@ -19,7 +19,7 @@ import numpy as np
 from penstock.errors import ConfigError, SignatureError, UnsupportedError
 
 from penstock.batching._queue cimport BatchObserver, CppBatchObserver
-from penstock.transform._columns cimport Columns, ColumnView, Layout
+from penstock.transform._columns cimport Columns, ColumnView, Layout, layout_of
 
 cnp.import_array()
 
@@ -197,7 +197,7 @@ cdef int _view_of_array(cnp.ndarray array, int64_t number, ColumnView* view) exc
         raise SignatureError(
             f"expected an aligned array with a column {number}, got shape {(<object>array).shape}"
         )
-    view.layout = _layout_of_type(cnp.PyArray_TYPE(array))
+    view.layout = layout_of(cnp.PyArray_TYPE(array))
     view.length = cnp.PyArray_DIM(array, 0)
     view.stride = cnp.PyArray_STRIDE(array, 0)
     view.values = <const void*>cnp.PyArray_BYTES(array)
@@ -211,34 +211,6 @@ cdef const void* _data_of(cnp.ndarray array, int number) except NULL:
     if not typed or not cnp.PyArray_IS_C_CONTIGUOUS(array):
         raise SignatureError(f"expected contiguous places, got {array.dtype}")
     return cnp.PyArray_DATA(array)
-
-
-cdef Layout _layout_of_type(int number) except *:
-    if number == cnp.NPY_FLOAT32:
-        return Layout.kFloat
-    if number == cnp.NPY_FLOAT64:
-        return Layout.kDouble
-    if number == cnp.NPY_BOOL:
-        return Layout.kBool
-    if number == cnp.NPY_FLOAT16:
-        return Layout.kHalf
-    if number == cnp.NPY_INT8:
-        return Layout.kInt8
-    if number == cnp.NPY_INT16:
-        return Layout.kInt16
-    if number == cnp.NPY_INT32:
-        return Layout.kInt32
-    if number == cnp.NPY_INT64:
-        return Layout.kInt64
-    if number == cnp.NPY_UINT8:
-        return Layout.kUint8
-    if number == cnp.NPY_UINT16:
-        return Layout.kUint16
-    if number == cnp.NPY_UINT32:
-        return Layout.kUint32
-    if number == cnp.NPY_UINT64:
-        return Layout.kUint64
-    raise SignatureError("expected an array of numbers")
 
 
 def choose_edges(const double[::1] values not None, int bins):
@@ -427,7 +399,7 @@ cdef class BatchCounter(BatchObserver):
             place.tensor = tensor
             place.layout = Layout.kTextRefs
             if dtype is not None:
-                place.layout = _layout_of_type(dtype.num)
+                place.layout = layout_of(dtype.num)
                 place.first_byte = column * dtype.itemsize
                 place.row_bytes = columns * dtype.itemsize
             native.push_back(place)

@@ -58,3 +58,7 @@ cdef class Columns:
     # What the views point into.
     cdef Arena arena
     cdef list owners
+
+
+# How numbers of a type of numpy's, by its number, lie; raises SignatureError where it is none of numbers.
+cdef Layout layout_of(int number) except *

@@ -172,6 +172,12 @@ def _fill_tables():
 _fill_tables()
 
 
+cdef Layout layout_of(int number) except *:
+    if not 0 <= number < _NUMPY_TYPES or _TYPE_OF[number] == _UNKNOWN:
+        raise SignatureError("expected an array of numbers")
+    return <Layout>_LAYOUT_OF[number]
+
+
 cdef object _wrong_type(str name, uint8_t want, str got):
     hint = ""
     wanted = _NAMES[want]

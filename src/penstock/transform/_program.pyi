@@ -1,8 +1,10 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+import numpy as np
 import numpy.typing as npt
 
+from penstock.batching import Runner
 from penstock.transform._columns import Columns
 from penstock.transform.instructions import Instruction, Table
 
@@ -25,4 +27,7 @@ class Program:
         *,
         zeroed: bool = False,
     ) -> tuple[int, int] | None: ...
+    @property
+    def rows(self) -> int: ...
+    def runner(self, layouts: list[np.dtype[Any] | None], fills: list[int], model: Runner) -> Runner: ...
     def unknown_counts(self) -> list[int]: ...

@@ -5,7 +5,7 @@ cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libcpp cimport bool as cbool
-from libcpp.memory cimport unique_ptr
+from libcpp.memory cimport make_shared, shared_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -14,7 +14,8 @@ import numpy as np
 from penstock.errors import TransformError
 from penstock.transform.instructions import ELEMENTS, KINDS, OPS
 
-from penstock.transform._columns cimport Columns, ColumnView
+from penstock.batching._queue cimport CppRunner, Runner
+from penstock.transform._columns cimport Columns, ColumnView, Layout, layout_of
 
 cnp.import_array()
 
@@ -63,6 +64,12 @@ cdef extern from "transform/program.h" namespace "penstock" nogil:
                    vector[OutputSpec]) except +
         cbool run(const ColumnView*, int64_t, const OutputView*, int, RefusedValue*) except +
         vector[uint64_t] unknown_counts()
+        uint64_t rows()
+
+cdef extern from "transform/runner.h" namespace "penstock" nogil:
+    cdef cppclass TransformRunner(CppRunner):
+        TransformRunner(shared_ptr[const CppProgram] program, vector[Layout] layouts,
+                        vector[OutputSpec] outputs, vector[size_t] fills, shared_ptr[const CppRunner] model)
 
 # From here on the time without the GIL is worth more than giving it up and taking it back.
 cdef int64_t _ROWS_WITHOUT_GIL = 64
@@ -129,7 +136,7 @@ cdef class Program:
         Names the instruction that is not as it should be.
     """
 
-    cdef unique_ptr[CppProgram] program
+    cdef shared_ptr[CppProgram] program
     cdef vector[OutputSpec] outputs
     cdef size_t columns
 
@@ -229,6 +236,33 @@ cdef class Program:
         raise TransformError(
             f"output {i}: expected a writeable {ELEMENTS[element]} ({rows}, {width}) with contiguous rows, "
             f"got {got}")
+
+    @property
+    def rows(self):
+        """How many rows were transformed so far."""
+        return self.program.get().rows()
+
+    def runner(self, list layouts not None, list fills not None, Runner model not None):
+        """Return what transforms the tensors of requests and runs a model over the result, without Python.
+
+        Parameters
+        ----------
+        layouts : list of dtype or None
+            Of the tensor of each raw column; None where it holds text.
+        fills : list of int
+            The input of the model that each output fills, as a matrix.
+        model : Runner
+        """
+        cdef vector[Layout] native
+        cdef vector[size_t] filled = fills
+        cdef Runner runner = Runner()
+        if <size_t>len(layouts) != self.columns or filled.size() != self.outputs.size():
+            raise TransformError(f"expected {self.columns} layouts and {self.outputs.size()} inputs to fill")
+        for dtype in layouts:
+            native.push_back(Layout.kTextRefs if dtype is None else layout_of(dtype.num))
+        runner.runner = <shared_ptr[const CppRunner]>make_shared[TransformRunner](
+            <shared_ptr[const CppProgram]>self.program, native, self.outputs, filled, model.runner)
+        return runner
 
     def unknown_counts(self):
         """Return how many values each instruction found unknown and did not refuse, so far."""

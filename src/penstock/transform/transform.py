@@ -26,6 +26,7 @@ from penstock.transform.spec import TYPES, Column, Output, Spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from penstock.batching import Runner
     from penstock.transform.fit.fit import Dtype
     from penstock.transform.steps import Feature
 
@@ -358,9 +359,36 @@ class Transform:
         """What the transform has seen: ``rows``, ``extra_columns`` ignored, ``unknown`` values by column."""
         with self._counting:
             unknown = dict(self._unknown)
+            rows = self._rows
             for compiled in self._programs.values():
                 _add(unknown, compiled.unknown())
-            return {"rows": self._rows, "extra_columns": self._extra, "unknown": unknown}
+                rows += compiled.program.rows
+            return {"rows": rows, "extra_columns": self._extra, "unknown": unknown}
+
+    def runner(
+        self, dtypes: Mapping[str, np.dtype[Any]], fills: Mapping[str, int], model: Runner
+    ) -> Runner | None:
+        """Return what transforms the tensors of requests and runs a model over the result, without Python.
+
+        Parameters
+        ----------
+        dtypes : mapping of str to dtype
+            Of the tensor of each column: object for texts.
+        fills : mapping of str to int
+            The input of the model that each output fills, as a matrix.
+        model : Runner
+
+        Returns
+        -------
+        Runner or None
+            None where Python is needed: for a warning of unknown categories, or an expression.
+        """
+        empty = self._tensors.bind_mapping({name: np.empty(0, dtype) for name, dtype in dtypes.items()})
+        compiled = self._programs.get(empty.key) or self._compile(empty.key)
+        if compiled.warns or compiled.holds:
+            return None
+        layouts = [None if one.type == "string" else dtypes[one.name] for one in self.columns]
+        return compiled.program.runner(layouts, [fills[output.name] for output in self.outputs], model)
 
     def _run_all(self, chunks: list[Columns], threads: int | None) -> list[_Array]:
         rows = chunks[0].rows if len(chunks) == 1 else sum(chunk.rows for chunk in chunks)
@@ -391,7 +419,6 @@ class Transform:
                 )
             first += chunk.rows
         with self._counting:
-            self._rows += rows
             for chunk in chunks:
                 self._extra += chunk.extra
         return outputs
@@ -407,6 +434,7 @@ class Transform:
                 if len(self._programs) >= _PROGRAMS_AT_MOST:
                     oldest = self._programs.pop(next(iter(self._programs)))
                     _add(self._unknown, oldest.unknown())
+                    self._rows += oldest.program.rows
                 self._programs[key] = compiled
             return compiled
 
@@ -429,7 +457,7 @@ class Transform:
 class _Compiled:
     """A program and what to say of its lookups."""
 
-    __slots__ = ("_holds", "lookups", "program", "warns")
+    __slots__ = ("holds", "lookups", "program", "warns")
 
     def __init__(self, spec: Spec, types: Mapping[str, str]) -> None:
         lowered = lower(spec, types)
@@ -443,7 +471,7 @@ class _Compiled:
         )
         self.lookups: dict[int, Lookup] = lowered.lookups
         self.warns = sorted({lookup.column for lookup in lowered.lookups.values() if lookup.warns})
-        self._holds = lowered.holds
+        self.holds = lowered.holds
 
     def unknown(self) -> dict[str, int]:
         """Count unknown values by column; a column that is looked up twice counts them once."""

@@ -24,7 +24,7 @@ from penstock import Engine, Transform
 from penstock.bundle.signature import TensorSpec
 from penstock.engine.feed import Feed
 from penstock.errors import BundleError, SignatureError
-from penstock.transform import DatePart, Feature, Impute, Ordinal
+from penstock.transform import DatePart, Expression, Feature, Impute, Ordinal
 
 DAYS = [datetime.date(2020, 1, 1), datetime.date(1950, 5, 5), datetime.date(2024, 2, 29)]
 TIMES = [datetime.datetime(2020, 1, 1, 5), None, datetime.datetime(1950, 1, 1)]
@@ -302,3 +302,55 @@ def test_numba_is_imported_with_the_bundle_that_needs_it(
     program = [sys.executable, "-c", NUMBA, str(repository), expression]
     done = subprocess.run(program, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+# -- trees behind a transform ---------------------------------------------------------------------
+
+
+def grown(folder: Path, transform: Transform) -> Path:
+    """A repository with trees over the features of a transform."""
+    ensemble = models.random_trees(np.random.default_rng(3), trees=30, leaves=20, features=transform.width)
+    graph = models.forest(folder / "trees.onnx", ensemble, features=transform.width)
+    penstock.pack("trees", graph, repository=folder / "models", transform=transform, reference=TABLE)
+    return folder / "models"
+
+
+def test_trees_behind_a_transform_answer_without_python(transform: Transform, tmp_path: Path) -> None:
+    rows = pa.concat_tables([TABLE] * 50).combine_chunks()
+    with Engine(grown(tmp_path, transform)) as engine:
+        loaded = engine._table.resolve("trees", None)
+        assert loaded.pipeline.runner is not None
+        wanted = engine.predict("trees", rows)["scores"]
+        before = loaded.pipeline.transform.statistics
+        futures = [engine.submit("trees", rows.slice(at, size)) for at, size in ((0, 1), (1, 2), (3, 147))]
+        got = np.concatenate([future.result(60)["scores"] for future in futures])
+        assert got.tobytes() == wanted.tobytes()
+        after = loaded.pipeline.transform.statistics
+        assert after["rows"] - before["rows"] == 150
+        # "ü" and others are known here; what is not counts all the same.
+        strange = rows.slice(0, 2).set_column(5, "city", pa.array(["nowhere", "a"]))
+        wanted = engine.predict("trees", strange)["scores"]
+        assert engine.submit("trees", strange).result(60)["scores"].tobytes() == wanted.tobytes()
+        assert loaded.pipeline.transform.statistics["unknown"]["city"] >= 2
+
+
+def test_what_a_transform_refuses_is_said_as_ever(tmp_path: Path) -> None:
+    transform = Transform.fit(
+        [Feature(columns=("income",), steps=(Impute(),)), Feature(columns=("city",), steps=(Ordinal(),))],
+        TABLE,
+    )
+    good, bad = TABLE.slice(0, 1), TABLE.slice(0, 1).set_column(5, "city", pa.array(["nowhere"]))
+    with Engine(grown(tmp_path, transform)) as engine:
+        futures = [engine.submit("trees", one) for one in (good, bad, good)]
+        with pytest.raises(SignatureError, match=r'column "city".*unknown category "nowhere"'):
+            futures[1].result(60)
+        for future in (futures[0], futures[2]):
+            assert future.result(60)["scores"].tobytes() == engine.predict("trees", good)["scores"].tobytes()
+
+
+def test_an_expression_takes_python(tmp_path: Path) -> None:
+    transform = Transform.fit([Feature(steps=(Expression(text="income + 1"),), name="more")], TABLE)
+    with Engine(grown(tmp_path, transform)) as engine:
+        assert engine._table.resolve("trees", None).pipeline.runner is None
+        wanted = engine.predict("trees", TABLE)["scores"]
+        assert engine.submit("trees", TABLE).result(60)["scores"].tobytes() == wanted.tobytes()
