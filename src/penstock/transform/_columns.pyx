@@ -311,8 +311,10 @@ cdef class Binder:
     # Of the Arrow schema that came last: all names, and the place of each column of the transform among them.
     cdef vector[string] seen
     cdef vector[int64_t] place
-    # The pyarrow schema that came last, and its capsule.
+    # The pyarrow schema that came last, its capsule, and the class of its record batches.
     cdef tuple known
+    # That schema, where `place` is of it.
+    cdef const ArrowSchema* placed
 
     def __init__(self, names, types, *, bint tensors=False):
         self.names = tuple(names)
@@ -326,6 +328,8 @@ cdef class Binder:
         """Return the columns of data, one Columns for each chunk; at least one."""
         if type(data) is dict:
             return [self.bind_mapping(data)]
+        if self.known is not None and type(data) is <object>self.known[2]:
+            return [self._bind_batch(data)]
         if isinstance(data, np.ndarray):
             return [self._bind_matrix(data)]
         pandas = imported("pandas")
@@ -695,21 +699,30 @@ cdef class Binder:
 
     cdef Columns _bind_batch(self, object batch):
         cdef _Chunk chunk
-        cdef tuple known
-        pyarrow = imported("pyarrow")
-        if pyarrow is not None and type(batch) is pyarrow.RecordBatch and getattr(batch, "is_cpu", True):
+        cdef tuple known = self.known
+        cdef const ArrowSchema* schema
+        if known is None or type(batch) is not <object>known[2]:
+            pyarrow = imported("pyarrow")
+            known = None
+            record_batch = None if pyarrow is None else pyarrow.RecordBatch
+        else:
+            record_batch = known[2]
+        if type(batch) is record_batch and getattr(batch, "is_cpu", True):
             # Most of what an export costs is the schema, and batches of one kind come one after another.
-            known = self.known
             if known is None or not known[0].equals(batch.schema):
-                known = (batch.schema, batch.schema.__arrow_c_schema__())
+                known = (batch.schema, batch.schema.__arrow_c_schema__(), record_batch)
+                self.placed = NULL
                 self.known = known
             chunk = _Chunk()
             batch._export_to_c(<uintptr_t>&chunk.array)
-            return self._bind_struct(
-                <ArrowSchema*>PyCapsule_GetPointer(known[1], "arrow_schema"), &chunk.array, chunk
-            )
+            schema = <const ArrowSchema*>PyCapsule_GetPointer(known[1], "arrow_schema")
+            if self.placed == NULL or self.placed != schema:
+                self._place(schema)
+                if self.known is known:
+                    self.placed = schema
+            return self._bind_children(schema, &chunk.array, chunk)
         schema_capsule, array_capsule = batch.__arrow_c_array__()
-        cdef ArrowSchema* schema = <ArrowSchema*>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
+        schema = <const ArrowSchema*>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
         cdef ArrowArray* array = <ArrowArray*>PyCapsule_GetPointer(array_capsule, "arrow_array")
         return self._bind_struct(schema, array, array_capsule)
 
@@ -745,15 +758,23 @@ cdef class Binder:
 
     cdef Columns _bind_struct(self, const ArrowSchema* schema, const ArrowArray* array, object owner):
         """Bind a record batch; without an array, the columns of none."""
+        self._place(schema)
+        return self._bind_children(schema, array, owner)
+
+    cdef int _place(self, const ArrowSchema* schema) except -1:
+        """Find the columns of the transform among those of a record batch."""
+        if strcmp(schema.format, "+s") != 0:
+            raise SignatureError("expected Arrow data with named columns: a record batch or a table")
+        if not self._is_same_schema(schema):
+            self._look_up(schema)
+        return 0
+
+    cdef Columns _bind_children(self, const ArrowSchema* schema, const ArrowArray* array, object owner):
         cdef Columns columns
         cdef uint8_t* key
         cdef Py_ssize_t i
         cdef const ArrowSchema* child
         cdef ColumnType got
-        if strcmp(schema.format, "+s") != 0:
-            raise SignatureError("expected Arrow data with named columns: a record batch or a table")
-        if not self._is_same_schema(schema):
-            self._look_up(schema)
         # Another thread may bind another schema whenever Python runs.
         cdef vector[int64_t] place = self.place
         columns = self._begin()
@@ -806,6 +827,7 @@ cdef class Binder:
             if name in repeated:
                 raise _repeated(name)
             place.push_back(places[name])
+        self.placed = NULL
         self.seen.swap(seen)
         self.place.swap(place)
         return 0
