@@ -1,8 +1,8 @@
 """Serving with monitoring on beside the same with it off, in turns: what watching costs.
 
 ``python -m benchmarks.bench_monitored_serving [--quick] [--rounds N] [--markdown FILE]``. The benchmark model
-with a baseline of 20,000 rows, 30 float32 features, one row a request, 16 connections × 32 streams. The two
-servers are loaded in turn, and a figure is the median over the rounds of the ratio of neighbours.
+with a baseline of 20,000 rows, 30 float32 features, one row a request, 16 connections × 32 streams. For each
+setting two servers are loaded in turn; a figure is the median over the rounds of the ratio of neighbours.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +22,7 @@ import penstock
 from benchmarks.bench_serving import Options, Sample, markdown, measure
 from benchmarks.machine import describe_machine
 from benchmarks.model import FEATURES, NAME, make_model, make_rows
-from benchmarks.process import Server, python, running
+from benchmarks.process import python, running
 from benchmarks.traffic import expect_answers
 
 SHAPE = (16, 32)
@@ -75,36 +74,46 @@ def command(scratch: Path, repository: Path, name: str) -> list[str]:
 
 
 def run(options: Options, names: Mapping[str, str]) -> list[Cost]:
-    samples: dict[str, list[Sample]] = {name: [] for name in names}
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    pairs: dict[str, list[tuple[Sample, Sample]]] = {}
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder)
         repository = make_repository(scratch / "models")
-        servers: dict[str, Server] = {
-            name: stack.enter_context(running(command(scratch, repository, name))) for name in names
-        }
-        traffic = {
-            name: expect_answers(server.grpc, make_model(), options.distinct)
-            for name, server in servers.items()
-        }
-        for turn in range(options.rounds):
-            order = list(names) if turn % 2 else list(reversed(names))
-            for name in order:
-                samples[name].append(measure(servers[name], traffic[name], SHAPE, options))
-    if any(sample.failed for found in samples.values() for sample in found):
+        for name in names:
+            if name != "off":
+                pairs[name] = run_pair(options, scratch, repository, name)
+    samples = [sample for found in pairs.values() for pair in found for sample in pair]
+    if any(sample.failed for sample in samples):
         raise RuntimeError("some requests failed")
-
-    def ratio(name: str, figure: str) -> float:
-        pairs = zip(samples[name], samples["off"], strict=True)
-        return statistics.median(getattr(on, figure) / getattr(off, figure) for on, off in pairs)
-
-    def median(name: str, figure: str) -> float:
-        return statistics.median(getattr(sample, figure) for sample in samples[name])
-
     figures = ("throughput", "p99_us", "cpu_us")
-    return [
-        Cost(name, *(median(name, one) for one in figures), *(ratio(name, one) for one in figures))
-        for name in names
-    ]
+
+    def median(samples: Iterable[Sample], figure: str) -> float:
+        return statistics.median(getattr(sample, figure) for sample in samples)
+
+    offs = [off for found in pairs.values() for off, _ in found]
+    costs = [Cost("off", *(median(offs, figure) for figure in figures), 1.0, 1.0, 1.0)]
+    for name, found in pairs.items():
+        ratios = (
+            statistics.median(getattr(on, figure) / getattr(off, figure) for off, on in found)
+            for figure in figures
+        )
+        costs.append(Cost(name, *(median([on for _, on in found], figure) for figure in figures), *ratios))
+    return costs
+
+
+def run_pair(options: Options, scratch: Path, repository: Path, name: str) -> list[tuple[Sample, Sample]]:
+    """Load a server with monitoring off and one of this setting in turns; no other server runs meanwhile."""
+    with (
+        running(command(scratch, repository, "off")) as off,
+        running(command(scratch, repository, name)) as on,
+    ):
+        traffic = [expect_answers(server.grpc, make_model(), options.distinct) for server in (off, on)]
+        pairs = []
+        for turn in range(options.rounds):
+            both = [(off, traffic[0]), (on, traffic[1])]
+            order = both if turn % 2 else both[::-1]
+            found = {id(server): measure(server, sent, SHAPE, options) for server, sent in order}
+            pairs.append((found[id(off)], found[id(on)]))
+    return pairs
 
 
 def main(arguments: list[str] | None = None) -> int:

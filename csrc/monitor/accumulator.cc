@@ -18,6 +18,9 @@ constexpr size_t kTogether = kLanes;
 // columns, is brought into the nearest cache once for all of them.
 constexpr int64_t kFewRows = 256;
 constexpr int64_t kManyRows = kBlockRows;
+// Columns of these that are counted without a pause.
+constexpr size_t kDueTogether = 8;
+constexpr int64_t kAllValues = std::numeric_limits<int64_t>::max();
 
 // From one column of a block to the next: were it a power of two, their lines would meet in few sets of the
 // cache.
@@ -171,7 +174,9 @@ void Accumulator::update(const ColumnView* columns, int64_t rows) {
       i += count;
     }
   }
-  if (waiting_rows_ >= kManyRows) count_waiting();
+  if (!waits) return;
+  count_due(rows * static_cast<int64_t>(features_.size()));
+  if (waiting_rows_ >= kManyRows) begin_due();
 }
 
 size_t Accumulator::neighbours(const ColumnView* columns, size_t first) const {
@@ -225,17 +230,51 @@ bool Accumulator::wait(const ColumnView* columns, int64_t rows) {
 }
 
 void Accumulator::count_waiting() {
-  const int64_t rows = std::exchange(waiting_rows_, 0);
-  if (rows == 0) return;
-  for (Waiting& numbers : waiting_) {
+  begin_due();
+  count_due(kAllValues);
+}
+
+// What waits is counted from here on; what was due before is counted now.
+void Accumulator::begin_due() {
+  count_due(kAllValues);
+  due_numbers_.swap(waiting_);
+  due_rows_ = std::exchange(waiting_rows_, 0);
+  due_ = due_column_ = 0;
+  credit_ = 0;
+  // Most likely the next batches are like these.
+  waiting_.resize(due_numbers_.size());
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    const Waiting& like = due_numbers_[i];
+    waiting_[i].first = like.first;
+    waiting_[i].count = like.count;
+    waiting_[i].layout = like.layout;
+    waiting_[i].row_bytes = like.row_bytes;
+    waiting_[i].rows.clear();
+  }
+}
+
+// Counts at most so many more values of what is due, and those that earlier calls left.
+void Accumulator::count_due(int64_t values) {
+  if (due_rows_ == 0) return;
+  credit_ = values == kAllValues ? kAllValues : credit_ + values;
+  while (due_ < due_numbers_.size()) {
+    const Waiting& numbers = due_numbers_[due_];
+    const size_t count = std::min(kDueTogether, numbers.count - due_column_);
+    const int64_t cost = static_cast<int64_t>(count) * due_rows_;
+    if (credit_ < cost) return;
+    if (credit_ != kAllValues) credit_ -= cost;
     ColumnView column;
     column.layout = numbers.layout;
-    column.length = rows;
-    column.values = numbers.rows.data();
+    column.length = due_rows_;
+    column.values = numbers.rows.data() + due_column_ * (numbers.row_bytes / numbers.count);
     column.stride = static_cast<int64_t>(numbers.row_bytes);
-    add_numbers(numbers.first, numbers.count, column, rows);
-    numbers.rows.clear();
+    add_numbers(numbers.first + due_column_, count, column, due_rows_);
+    due_column_ += count;
+    if (due_column_ < numbers.count) continue;
+    due_column_ = 0;
+    ++due_;
   }
+  due_rows_ = 0;
 }
 
 // `column` is the first of them.
@@ -341,7 +380,7 @@ Counts Accumulator::read() const {
 
 void Accumulator::clear() {
   rows_ = 0;
-  waiting_rows_ = 0;
+  waiting_rows_ = due_rows_ = 0;
   for (Waiting& numbers : waiting_) numbers.rows.clear();
   for (Feature& feature : features_) {
     if (feature.numeric != nullptr) {

@@ -47,7 +47,8 @@ class Accumulator {
 
   // Counts rows [0, rows) of all columns: one view for each layout, numbers or texts as it says. Neighbours
   // in one row-major matrix of floats are read together. The numbers of little batches are copied and counted
-  // with those that follow, many rows at once, at the latest when counts are read.
+  // with those that follow, many rows at once, at the latest when counts are read: a few columns with every
+  // batch, so that none takes long.
   void update(const ColumnView* columns, int64_t rows);
 
   Counts counts();
@@ -76,6 +77,8 @@ class Accumulator {
   size_t neighbours(const ColumnView* columns, size_t first) const;
   bool wait(const ColumnView* columns, int64_t rows);
   void count_waiting();
+  void begin_due();
+  void count_due(int64_t values);
   void add_numbers(size_t first, size_t count, const ColumnView& column, int64_t rows);
   void add_floats(size_t first, size_t count, const ColumnView& column, int64_t rows);
   void add_doubles(Numeric* numeric, const ColumnView& column, int64_t rows);
@@ -90,6 +93,12 @@ class Accumulator {
   std::unique_ptr<Blocks> blocks_;
   std::vector<Waiting> waiting_;
   int64_t waiting_rows_ = 0;
+  // Many rows that waited: columns up to `due_column_` of those at `due_` are counted.
+  std::vector<Waiting> due_numbers_;
+  int64_t due_rows_ = 0;
+  size_t due_ = 0;
+  size_t due_column_ = 0;
+  int64_t credit_ = 0;  // values that may be counted now
 };
 
 }  // namespace penstock
