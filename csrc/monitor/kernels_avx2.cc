@@ -92,8 +92,65 @@ PENSTOCK_INLINE_AVX2 int rising(__m256d value, __m256i hash, const uint8_t* regi
   return _mm256_movemask_pd(_mm256_and_pd(is_number, _mm256_castsi256_pd(higher)));
 }
 
+PENSTOCK_INLINE_AVX2 uint8_t least_of(const uint8_t* registers) {
+  const auto* at = reinterpret_cast<const __m256i*>(registers);
+  __m256i least = _mm256_loadu_si256(at);
+  for (int64_t i = 1; i < kRegisters / 32; ++i) least = _mm256_min_epu8(least, _mm256_loadu_si256(at + i));
+  alignas(32) uint8_t bytes[32];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(bytes), least);
+  return *std::min_element(bytes, bytes + 32);
+}
+
+// For each choice of four, the halves of those that are chosen, first.
+struct Chosen {
+  alignas(32) int32_t halves[16][8] = {};
+  constexpr Chosen() {
+    for (int32_t mask = 0; mask < 16; ++mask) {
+      int32_t count = 0;
+      for (int32_t i = 0; i < 4; ++i) {
+        if ((mask >> i & 1) == 0) continue;
+        halves[mask][count++] = 2 * i;
+        halves[mask][count++] = 2 * i + 1;
+      }
+    }
+  }
+};
+constexpr Chosen kChosen;
+
+// Where every register is so high, few hashes are of a higher rank than the lowest.
+constexpr int kHigh = 3;
+constexpr int64_t kNoted = 1024;
+
+// At most kNoted values; every register is at least `least`.
+template <typename T>
+PENSTOCK_INLINE_AVX2 void note_high(const T* x, int64_t n, int least, uint8_t* registers) {
+  // Where a hash has a bit of these its rank is not above the least.
+  const __m256i low = _mm256_set1_epi64x(
+      static_cast<int64_t>(~(std::numeric_limits<uint64_t>::max() >> least) >> kRegisterBits));
+  alignas(32) uint64_t kept[kNoted + 4];
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i += 4) {
+    const __m256d value = load_four(x + i);
+    const __m256i hash = hash_four(value);
+    const __m256i high = _mm256_cmpeq_epi64(_mm256_and_si256(hash, low), _mm256_setzero_si256());
+    const __m256d is_number = _mm256_cmp_pd(value, value, _CMP_ORD_Q);
+    const int mask = _mm256_movemask_pd(_mm256_and_pd(is_number, _mm256_castsi256_pd(high)));
+    const __m256i places = _mm256_load_si256(reinterpret_cast<const __m256i*>(kChosen.halves[mask]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(kept + count), _mm256_permutevar8x32_epi32(hash, places));
+    count += __builtin_popcount(static_cast<unsigned>(mask));
+  }
+  for (int64_t i = 0; i < count; ++i) raise(kept[i], registers);
+}
+
 template <typename T>
 PENSTOCK_INLINE_AVX2 void note(const T* x, int64_t n, uint8_t* registers) {
+  const int least = n < kNoted ? 0 : least_of(registers);
+  if (least >= kHigh) {
+    for (int64_t i = 0; i < n; i += kNoted) {
+      note_high(x + i, std::min(kNoted, n - i), least, registers);
+    }
+    return;
+  }
   for (int64_t i = 0; i < n; i += 8) {
     const __m256d first = load_four(x + i), second = load_four(x + i + 4);
     alignas(32) uint64_t hashes[8];

@@ -187,7 +187,10 @@ void Numeric::count_cells(const double* x, int64_t n) {
   kernels_->doubles.locate(x, n, lookup_.grid, cells);
   const Cells<double>::Cell* found = lookup_.cells.data();
   int64_t* counts = lookup_counts_.data();
-  for (int64_t i = 0; i < n; ++i) ++counts[2 * cells[i] + (x[i] >= found[cells[i]].edge ? 1 : 0)];
+  for (int64_t i = 0; i < n; ++i) {
+    cells[i] = static_cast<uint16_t>(2 * cells[i] + (x[i] >= found[cells[i]].edge ? 1 : 0));
+  }
+  for (int64_t i = 0; i < n; ++i) ++counts[cells[i]];
 }
 
 template <typename T>
