@@ -194,8 +194,8 @@ def test_a_lower_priority_waits_longer_before_it_rises() -> None:
 def test_little_and_cheap_runs_where_it_comes_in() -> None:
     cheap, dear = model(5e-6, 1e-7), model(1e-3, 1e-6)
     assert runs_at_once(cheap, rows=1)
-    assert runs_at_once(cheap, rows=8)
-    assert not runs_at_once(cheap, rows=9)
+    assert runs_at_once(cheap, rows=64)
+    assert not runs_at_once(cheap, rows=65)
     assert not runs_at_once(cheap, rows=4, max_batch_rows=2)
     assert not runs_at_once(dear, rows=1)
     assert not runs_at_once(CostModel(), rows=1)
