@@ -353,6 +353,23 @@ Status bind_outputs(const InferRequest& request, const Signature& signature, Bou
   return {};
 }
 
+// Whether the buffer holds exactly `count` length-prefixed elements, all of which `accepts` takes.
+template <typename Accepts>
+bool check_elements(const uint8_t* data, size_t size_bytes, uint64_t count, Accepts accepts) {
+  uint64_t seen = 0;
+  while (size_bytes > 0) {
+    uint32_t size;
+    if (size_bytes < 4) return false;
+    std::memcpy(&size, data, 4);
+    if (size > size_bytes - 4) return false;
+    if (!accepts(std::string_view(reinterpret_cast<const char*>(data) + 4, size))) return false;
+    data += 4 + size;
+    size_bytes -= 4 + size;
+    ++seen;
+  }
+  return seen == count;
+}
+
 // Room for what is usual stays.
 template <typename T>
 void empty(std::vector<T>* items) {
@@ -401,31 +418,11 @@ std::string format_shape(const std::vector<int64_t>& shape) {
 }
 
 bool check_bytes_elements(const uint8_t* data, size_t size_bytes, uint64_t count) {
-  uint64_t seen = 0;
-  while (size_bytes > 0) {
-    uint32_t size;
-    if (size_bytes < 4) return false;
-    std::memcpy(&size, data, 4);
-    if (size > size_bytes - 4) return false;
-    data += 4 + size;
-    size_bytes -= 4 + size;
-    ++seen;
-  }
-  return seen == count;
+  return check_elements(data, size_bytes, count, [](std::string_view) { return true; });
 }
 
 bool check_texts(const uint8_t* data, size_t size_bytes, uint64_t count) {
-  uint64_t seen = 0;
-  for (const uint8_t* end = data + size_bytes; data < end; ++seen) {
-    uint32_t size;
-    if (end - data < 4) return false;
-    std::memcpy(&size, data, 4);
-    data += 4;
-    if (size > static_cast<size_t>(end - data)) return false;
-    if (!protobuf::valid_utf8({reinterpret_cast<const char*>(data), size})) return false;
-    data += size;
-  }
-  return seen == count;
+  return check_elements(data, size_bytes, count, protobuf::valid_utf8);
 }
 
 Status parse_infer_request(std::string_view bytes, InferRequest* request) {

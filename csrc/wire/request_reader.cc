@@ -103,8 +103,11 @@ Status RequestReader::bind(const Signature& signature, uint64_t key, BoundReques
 }
 
 void RequestReader::remember(const Signature& signature, uint64_t key, const BoundRequest& bound) {
-  // What was converted is not in the message.
+  // What was converted is not in the message, and booleans are looked at one by one.
   if (request_.raw_count == 0 || !bound.converted.empty()) return;
+  for (const TensorSpec& spec : signature.inputs) {
+    if (spec.datatype == DataType::kBool) return;
+  }
   const size_t begin = find_inputs(bytes_);
   std::string_view tensors = bytes_.substr(begin);
   tensors = tensors.substr(
@@ -121,8 +124,6 @@ void RequestReader::remember(const Signature& signature, uint64_t key, const Bou
   for (const RequestTensor& tensor : request_.inputs) {
     const auto at = std::find_if(signature.inputs.begin(), signature.inputs.end(),
                                  [&](const TensorSpec& spec) { return spec.name == tensor.name; });
-    // Its bytes are looked at one by one.
-    if (at->datatype == DataType::kBool) return;
     const uint64_t elements = count_elements(tensor.shape);
     layout.inputs.push_back({static_cast<size_t>(at - signature.inputs.begin()), elements,
                              elements * datatype_size(at->datatype)});

@@ -381,17 +381,7 @@ cdef class BatchCounter(BatchObserver):
         self.observer = <shared_ptr[CppBatchObserver]>self.counter
 
     def count(self, Accumulator accumulator not None, places, object full_rows=None):
-        """Count from here on.
-
-        Parameters
-        ----------
-        accumulator : Accumulator
-        places : sequence of (bool, int, int, int, dtype or None)
-            For each of its features: whether it is an output, the tensor in the signature, the column of how
-            many, the dtype; None for text.
-        full_rows : int, optional
-            An executor is told when so many rows were seen.
-        """
+        """Count from here on."""
         cdef vector[FeaturePlace] native
         cdef FeaturePlace place
         for is_output, tensor, column, columns, dtype in places:

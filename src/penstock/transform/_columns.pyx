@@ -701,9 +701,8 @@ cdef class Binder:
         cdef _Chunk chunk
         cdef tuple known = self.known
         cdef const ArrowSchema* schema
-        if known is None or type(batch) is not <object>known[2]:
+        if known is None:
             pyarrow = imported("pyarrow")
-            known = None
             record_batch = None if pyarrow is None else pyarrow.RecordBatch
         else:
             record_batch = known[2]
@@ -716,7 +715,7 @@ cdef class Binder:
             chunk = _Chunk()
             batch._export_to_c(<uintptr_t>&chunk.array)
             schema = <const ArrowSchema*>PyCapsule_GetPointer(known[1], "arrow_schema")
-            if self.placed == NULL or self.placed != schema:
+            if self.placed != schema:
                 self._place(schema)
                 if self.known is known:
                     self.placed = schema
